@@ -1,0 +1,1 @@
+"""The event log's subscribers, and the encoding of events."""

@@ -1,0 +1,106 @@
+"""Events in the encoding of the wire, which is also the one that the log keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from flowcept.v1.event_pb2 import Event
+from flowcept.v1.provenance_service_pb2 import SubscribeResponse
+from flowcept_service.domain.events import EventAction, EventDraft, EventKind
+from flowcept_service.domain.identifiers import MAX_IDENTIFIER_BYTES
+from flowcept_service.domain.merge_state import visible_bson
+from flowcept_service.wire import varint
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _TextTags(dict[int, bytes]):
+    """What precedes a text in a field, by its length in bytes: the tag and the length; nothing for an empty one."""
+
+    def __init__(self, tag: int) -> None:
+        super().__init__({size: bytes((tag,)) + varint(size) for size in range(1, MAX_IDENTIFIER_BYTES + 1)})
+        self[0] = b""
+        self._tag = bytes((tag,))
+
+    def __missing__(self, size: int) -> bytes:
+        return self._tag + varint(size)
+
+
+_ID, _WORKFLOW_ID, _CAMPAIGN_ID, _ACTIVITY_ID, _OBJECT_TYPE = map(_TextTags, (0x22, 0x2A, 0x32, 0x3A, 0x42))
+_KIND_AND_ACTION = {
+    (kind, action): b"\x10" + varint(kind) + b"\x18" + varint(action) for kind in EventKind for action in EventAction
+}
+
+
+class ProtobufEventEncoder:
+    """The ``EventEncoder`` of the service: ``flowcept.v1.Event``, framed as an entry of ``SubscribeResponse.events``.
+
+    Written by hand, because every commit passes here: 2 us for an event, against 6 with the generated classes.
+    """
+
+    def __init__(self) -> None:
+        # The events of a commit share its time, so the last one is kept encoded. Replaced as a whole: thread-safe.
+        self._commit_time = (_EPOCH, _commit_time(_EPOCH))
+
+    def body(self, draft: EventDraft) -> bytes:
+        """All fields of the event but its sequence."""
+        moment, commit_time = self._commit_time
+        if draft.commit_time is not moment:
+            commit_time = _commit_time(draft.commit_time)
+            self._commit_time = (draft.commit_time, commit_time)
+        event_id, workflow_id, campaign_id = draft.id.encode(), draft.workflow_id.encode(), draft.campaign_id.encode()
+        activity_id, object_type = draft.activity_id.encode(), draft.object_type.encode()
+        document = visible_bson(draft.document)
+        size = varint(len(document))
+        return b"".join(
+            (
+                _KIND_AND_ACTION[draft.kind, draft.action],
+                _ID[len(event_id)],
+                event_id,
+                _WORKFLOW_ID[len(workflow_id)],
+                workflow_id,
+                _CAMPAIGN_ID[len(campaign_id)],
+                campaign_id,
+                _ACTIVITY_ID[len(activity_id)],
+                activity_id,
+                _OBJECT_TYPE[len(object_type)],
+                object_type,
+                b"\x48" + varint(draft.object_version) if draft.object_version else b"",
+                commit_time,
+                b"\x5a",
+                varint(1 + len(size) + len(document)),
+                b"\x0a",
+                size,
+                document,
+            )
+        )
+
+    def frame(self, sequence: int, body: bytes) -> bytes:
+        """The event with its sequence, as an entry of ``SubscribeResponse.events``."""
+        number = varint(sequence)
+        return b"".join((b"\x0a", varint(1 + len(number) + len(body)), b"\x08", number, body))
+
+
+def decode_events(frames: bytes) -> Sequence[Event]:
+    """The events in joined frames; their strings and documents are made when asked for."""
+    return SubscribeResponse.FromString(frames).events
+
+
+def frame_event(event: Event) -> bytes:
+    """An event as an entry of ``SubscribeResponse.events``."""
+    data = event.SerializeToString()
+    return b"".join((b"\x0a", varint(len(data)), data))
+
+
+def log_position(position: int, last_sequence: int) -> bytes:
+    """The fields of a ``SubscribeResponse`` that follow its events; by themselves, a heartbeat."""
+    return b"".join((b"\x10", varint(position), b"\x18", varint(last_sequence)))
+
+
+def _commit_time(moment: datetime) -> bytes:
+    elapsed = moment - _EPOCH
+    time = b"\x08" + varint(elapsed.days * 86_400 + elapsed.seconds)
+    if elapsed.microseconds:
+        time += b"\x10" + varint(elapsed.microseconds * 1000)
+    return b"\x52" + varint(len(time)) + time

@@ -1,0 +1,64 @@
+"""Where subscriptions start, and how far durable consumers have come."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from flowcept.errors import OutOfRangeError, shorten
+from flowcept_service.domain.events import LogBounds
+from flowcept_service.storage.contract import EventLog
+from flowcept_service.storage.refusals import check_held
+
+
+class LogEdge(Enum):
+    """One end of the log."""
+
+    LATEST = auto()
+    """Behind the last event."""
+    EARLIEST = auto()
+    """Before the oldest event that is held."""
+
+
+Start = LogEdge | int
+"""Where a subscription starts: at an end of the log, or behind a sequence."""
+
+
+def start_position(log: EventLog, start: Start, consumer: str) -> int:
+    """The sequence behind which a subscription starts.
+
+    A durable consumer continues behind what it has acknowledged; one that is not known comes into being at ``start``.
+
+    Args:
+        log: The event log.
+        start: Where to start, unless the consumer says so.
+        consumer: Name of the durable consumer; empty when there is none.
+
+    Raises:
+        OutOfRangeError: EVENTS_TRIMMED or SEQUENCE_NOT_REACHED: the log does not hold what follows that position.
+    """
+    bounds = log.bounds()
+    acknowledged = log.position(consumer) if consumer else None
+    if acknowledged is not None:
+        _check_held_for(consumer, acknowledged, bounds)
+        return acknowledged
+    if start is LogEdge.LATEST:
+        position = bounds.last
+    elif start is LogEdge.EARLIEST:
+        position = bounds.oldest - 1
+    else:
+        position = start
+        check_held(position, bounds)
+    if consumer:
+        log.acknowledge(consumer, position)
+    return position
+
+
+def _check_held_for(consumer: str, position: int, bounds: LogBounds) -> None:
+    try:
+        check_held(position, bounds)
+    except OutOfRangeError as error:
+        raise OutOfRangeError(
+            f"{error.message}. Consumer {shorten(consumer)} stands there: acknowledge {bounds.oldest - 1} to go on",
+            reason=error.reason,
+            **error.metadata,
+        ) from None

@@ -1,0 +1,114 @@
+"""Publishing: messages are checked and merged one by one, and stored together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from flowcept.errors import FlowceptError, InvalidArgumentError
+from flowcept_service.domain.identifiers import check_identifier
+from flowcept_service.domain.merge_state import state_first
+from flowcept_service.domain.records import Collection, Document, RecordWrite
+from flowcept_service.provenance.inserter import InserterSettings, PreparedRecord, PrepareContext, merge, prepare
+from flowcept_service.storage.contract import RecordStore
+
+MAX_MESSAGES = 10_000
+"""Most messages in one batch: bounds the time that a batch holds up those behind it."""
+
+
+class IncomingMessage(NamedTuple):
+    """One message of a batch. A named tuple, because a dataclass that is frozen takes twice as long to make."""
+
+    fields: Mapping[str, Any]
+    """The fields of the record, under their stored names."""
+    message_id: str = ""
+    """Makes a repeat harmless; empty when there is none."""
+    collection: Collection | None = None
+    """Where the record belongs, when the message says so by its form."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOutcome:
+    """What became of a batch."""
+
+    stored: int
+    duplicates: int
+    rejections: Sequence[tuple[int, FlowceptError]]
+    """Index and error of each message that was not stored, by index."""
+    last_sequence: int
+    """Sequence of the last event of the batch; 0 when nothing was stored."""
+
+
+class Publisher:
+    """Takes batches of messages into a store."""
+
+    def __init__(self, records: RecordStore, settings: InserterSettings, context: PrepareContext) -> None:
+        """Publish into ``records``, the way that ``settings`` say."""
+        self._records = records
+        self._settings = settings
+        self._context = context
+
+    def publish(self, messages: Sequence[IncomingMessage | FlowceptError]) -> PublishOutcome:
+        """Store a batch; durable on return.
+
+        Args:
+            messages: The messages; in the place of one that could not be decoded, why.
+
+        Raises:
+            InvalidArgumentError: the batch has more than ``MAX_MESSAGES`` messages.
+            ResourceExhaustedError, UnavailableError: the store failed; no message may be assumed stored.
+        """
+        if len(messages) > MAX_MESSAGES:
+            raise InvalidArgumentError(
+                f"the batch has {len(messages)} messages, and at most {MAX_MESSAGES} are allowed; send several batches",
+                field="messages",
+                value=len(messages),
+                limit=MAX_MESSAGES,
+            )
+        indexes: list[int] = []
+        writes: list[RecordWrite] = []
+        rejections: list[tuple[int, FlowceptError]] = []
+        for index, message in enumerate(messages):
+            if isinstance(message, FlowceptError):
+                rejections.append((index, message))
+                continue
+            try:
+                writes.append(self._write_of(message))
+                indexes.append(index)
+            except InvalidArgumentError as error:
+                rejections.append((index, error))
+        outcomes = self._records.write(writes) if writes else []
+        stored = duplicates = last_sequence = 0
+        for index, outcome in zip(indexes, outcomes, strict=True):
+            if outcome.error is not None:
+                rejections.append((index, outcome.error))
+            elif outcome.sequence:
+                stored += 1
+                last_sequence = max(last_sequence, outcome.sequence)
+            else:
+                duplicates += 1
+        rejections.sort(key=_index)
+        return PublishOutcome(stored, duplicates, rejections, last_sequence)
+
+    def _write_of(self, message: IncomingMessage) -> RecordWrite:
+        if message.message_id:
+            check_identifier("message_id", message.message_id)
+        prepared = prepare(
+            message.fields,
+            self._settings,
+            self._context,
+            message_id=message.message_id,
+            collection=message.collection,
+        )
+        merge_into = partial(_merge, prepared, self._settings)
+        return RecordWrite(prepared.collection, prepared.record_id, message.message_id, merge_into)
+
+
+def _merge(prepared: PreparedRecord, settings: InserterSettings, existing: Document | None) -> Document:
+    return state_first(merge(existing, prepared, settings))
+
+
+def _index(rejection: tuple[int, FlowceptError]) -> int:
+    return rejection[0]

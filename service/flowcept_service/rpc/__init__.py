@@ -1,0 +1,1 @@
+"""gRPC: servicers decode, call once and encode; converters know both sides."""

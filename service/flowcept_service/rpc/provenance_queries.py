@@ -1,0 +1,60 @@
+"""Queries, from the wire to the query engine."""
+
+from __future__ import annotations
+
+from flowcept.errors import InvalidArgumentError, Reason
+from flowcept.v1.provenance_service_pb2 import AggregationOperator, DeleteRecordsRequest, QueryRequest
+from flowcept.v1.provenance_service_pb2 import Collection as WireCollection
+from flowcept_service.domain.identifiers import check_identifier
+from flowcept_service.domain.records import Collection
+from flowcept_service.query import EVERY_DOCUMENT, Query, parse_query
+from flowcept_service.rpc.provenance_documents import plain_document
+
+_COLLECTIONS = {WireCollection.Value(f"COLLECTION_{collection.name}"): collection for collection in Collection}
+_COUNT = AggregationOperator.AGGREGATION_OPERATOR_COUNT
+
+
+def collection_of(request: QueryRequest) -> Collection:
+    """The collection that is queried. Raises InvalidArgumentError (INVALID_FIELD)."""
+    collection = _COLLECTIONS.get(request.collection)
+    if collection is None:
+        raise InvalidArgumentError(
+            f"collection is {request.collection}, which names no collection; set one of "
+            f"{', '.join(item.name for item in Collection)}",
+            field="collection",
+            value=request.collection,
+        )
+    return collection
+
+
+def query_of(request: QueryRequest) -> Query:
+    """The query. Raises InvalidArgumentError, with the reasons of ``parse_query`` and INVALID_DOCUMENT."""
+    return parse_query(
+        filter=plain_document(request.filter, "filter"),
+        projection=plain_document(request.projection, "projection"),
+        sort=[(key.field, -1 if key.descending else 1) for key in request.sort],
+        skip=request.skip,
+        limit=request.limit,
+        aggregations=[
+            (_operator_name(item.operator), item.field or (EVERY_DOCUMENT if item.operator == _COUNT else ""))
+            for item in request.aggregations
+        ],
+        group_by=list(request.group_by),
+    )
+
+
+def deletion_of(request: DeleteRecordsRequest) -> tuple[str, str]:
+    """The field by which to delete, and its value. Raises InvalidArgumentError (INVALID_FIELD, INVALID_IDENTIFIER)."""
+    selector = request.WhichOneof("selector")
+    if selector is None:
+        raise InvalidArgumentError(
+            "nothing says what to delete; set workflow_id or campaign_id", reason=Reason.INVALID_FIELD, field="selector"
+        )
+    return selector, check_identifier(selector, getattr(request, selector))
+
+
+def _operator_name(operator: int) -> str:
+    try:
+        return AggregationOperator.Name(operator).removeprefix("AGGREGATION_OPERATOR_").lower()
+    except ValueError:
+        return f"number {operator}"  # which the query engine refuses, like any other name that it does not know
