@@ -1,0 +1,1 @@
+"""Generated from `protos/flowcept/v1`; not to be edited."""
