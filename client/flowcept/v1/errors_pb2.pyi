@@ -1,0 +1,102 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    INVALID_FIELD: _ClassVar[ErrorReason]
+    INVALID_IDENTIFIER: _ClassVar[ErrorReason]
+    INVALID_DOCUMENT: _ClassVar[ErrorReason]
+    INVALID_FILTER: _ClassVar[ErrorReason]
+    UNSUPPORTED_OPERATOR: _ClassVar[ErrorReason]
+    UPLOAD_HEADER_MISSING: _ClassVar[ErrorReason]
+    UPLOAD_HEADER_REPEATED: _ClassVar[ErrorReason]
+    UPLOAD_HEADER_CHANGED: _ClassVar[ErrorReason]
+    UPLOAD_NOT_COMMITTED: _ClassVar[ErrorReason]
+    UPLOAD_AFTER_COMMIT: _ClassVar[ErrorReason]
+    UPLOAD_OFFSET_MISMATCH: _ClassVar[ErrorReason]
+    UPLOAD_BUSY: _ClassVar[ErrorReason]
+    SIZE_MISMATCH: _ClassVar[ErrorReason]
+    DIGEST_MISMATCH: _ClassVar[ErrorReason]
+    PAYLOAD_CORRUPT: _ClassVar[ErrorReason]
+    PAYLOAD_TOO_LARGE_FOR_OBJECT: _ClassVar[ErrorReason]
+    RECORD_TOO_LARGE: _ClassVar[ErrorReason]
+    MESSAGE_TOO_LARGE: _ClassVar[ErrorReason]
+    RANGE_NOT_SATISFIABLE: _ClassVar[ErrorReason]
+    OBJECT_NOT_FOUND: _ClassVar[ErrorReason]
+    VERSION_NOT_FOUND: _ClassVar[ErrorReason]
+    VERSION_NOT_RETAINED: _ClassVar[ErrorReason]
+    RECORD_NOT_FOUND: _ClassVar[ErrorReason]
+    CONSUMER_NOT_FOUND: _ClassVar[ErrorReason]
+    OBJECT_EXISTS: _ClassVar[ErrorReason]
+    VERSION_CONFLICT: _ClassVar[ErrorReason]
+    HISTORY_PROTECTED: _ClassVar[ErrorReason]
+    NO_DATABASE: _ClassVar[ErrorReason]
+    EVENTS_TRIMMED: _ClassVar[ErrorReason]
+    SEQUENCE_NOT_REACHED: _ClassVar[ErrorReason]
+    STORAGE_FULL: _ClassVar[ErrorReason]
+    STORAGE_UNAVAILABLE: _ClassVar[ErrorReason]
+    STORAGE_IN_USE: _ClassVar[ErrorReason]
+    STORAGE_INCOMPATIBLE: _ClassVar[ErrorReason]
+    TOO_MANY_SUBSCRIPTIONS: _ClassVar[ErrorReason]
+    TOO_MANY_UPLOADS: _ClassVar[ErrorReason]
+    RESULT_TOO_LARGE: _ClassVar[ErrorReason]
+    SERVICE_UNREACHABLE: _ClassVar[ErrorReason]
+    DRAINING: _ClassVar[ErrorReason]
+    DEADLINE: _ClassVar[ErrorReason]
+    CANCELLED: _ClassVar[ErrorReason]
+    CREDENTIALS_MISSING: _ClassVar[ErrorReason]
+    CREDENTIALS_INVALID: _ClassVar[ErrorReason]
+    SCOPE_MISSING: _ClassVar[ErrorReason]
+    NOT_IMPLEMENTED: _ClassVar[ErrorReason]
+    INTERNAL: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+INVALID_FIELD: ErrorReason
+INVALID_IDENTIFIER: ErrorReason
+INVALID_DOCUMENT: ErrorReason
+INVALID_FILTER: ErrorReason
+UNSUPPORTED_OPERATOR: ErrorReason
+UPLOAD_HEADER_MISSING: ErrorReason
+UPLOAD_HEADER_REPEATED: ErrorReason
+UPLOAD_HEADER_CHANGED: ErrorReason
+UPLOAD_NOT_COMMITTED: ErrorReason
+UPLOAD_AFTER_COMMIT: ErrorReason
+UPLOAD_OFFSET_MISMATCH: ErrorReason
+UPLOAD_BUSY: ErrorReason
+SIZE_MISMATCH: ErrorReason
+DIGEST_MISMATCH: ErrorReason
+PAYLOAD_CORRUPT: ErrorReason
+PAYLOAD_TOO_LARGE_FOR_OBJECT: ErrorReason
+RECORD_TOO_LARGE: ErrorReason
+MESSAGE_TOO_LARGE: ErrorReason
+RANGE_NOT_SATISFIABLE: ErrorReason
+OBJECT_NOT_FOUND: ErrorReason
+VERSION_NOT_FOUND: ErrorReason
+VERSION_NOT_RETAINED: ErrorReason
+RECORD_NOT_FOUND: ErrorReason
+CONSUMER_NOT_FOUND: ErrorReason
+OBJECT_EXISTS: ErrorReason
+VERSION_CONFLICT: ErrorReason
+HISTORY_PROTECTED: ErrorReason
+NO_DATABASE: ErrorReason
+EVENTS_TRIMMED: ErrorReason
+SEQUENCE_NOT_REACHED: ErrorReason
+STORAGE_FULL: ErrorReason
+STORAGE_UNAVAILABLE: ErrorReason
+STORAGE_IN_USE: ErrorReason
+STORAGE_INCOMPATIBLE: ErrorReason
+TOO_MANY_SUBSCRIPTIONS: ErrorReason
+TOO_MANY_UPLOADS: ErrorReason
+RESULT_TOO_LARGE: ErrorReason
+SERVICE_UNREACHABLE: ErrorReason
+DRAINING: ErrorReason
+DEADLINE: ErrorReason
+CANCELLED: ErrorReason
+CREDENTIALS_MISSING: ErrorReason
+CREDENTIALS_INVALID: ErrorReason
+SCOPE_MISSING: ErrorReason
+NOT_IMPLEMENTED: ErrorReason
+INTERNAL: ErrorReason
