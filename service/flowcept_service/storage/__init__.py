@@ -1,0 +1,1 @@
+"""Stores: what they promise (``contract``) and the packages that keep it."""

@@ -1,0 +1,47 @@
+"""The events of changes to records and objects, the same in every store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flowcept_service.domain.events import EventAction, EventDraft, EventKind
+from flowcept_service.domain.objects import ObjectVersion
+from flowcept_service.domain.records import RECORD_KINDS, Collection, Document
+
+
+def record_draft(
+    collection: Collection, record_id: str, action: EventAction, document: Document, *, data: bytes, now: datetime
+) -> EventDraft:
+    """The event of a change to a record."""
+    return EventDraft(
+        kind=RECORD_KINDS[collection],
+        action=action,
+        id=record_id,
+        workflow_id=_text(document.get("workflow_id")),
+        campaign_id=_text(document.get("campaign_id")),
+        activity_id=_text(document.get("activity_id")),
+        object_type="",
+        object_version=0,
+        commit_time=now,
+        document=data,
+    )
+
+
+def object_draft(version: ObjectVersion, action: EventAction, now: datetime, data: bytes) -> EventDraft:
+    """The event of a change to an object; ``data`` is the document of the version, without bytes."""
+    return EventDraft(
+        kind=EventKind.OBJECT,
+        action=action,
+        id=version.object_id,
+        workflow_id=version.workflow_id or "",
+        campaign_id=version.campaign_id or "",
+        activity_id="",
+        object_type=version.type or "",
+        object_version=version.version,
+        commit_time=now,
+        document=data,
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,79 @@
+"""One batch of messages, merged in memory and then written in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowcept.errors import FlowceptError
+from flowcept_service.domain.events import EventAction, EventDraft
+from flowcept_service.domain.limits import check_record_size
+from flowcept_service.domain.records import RECORD_KINDS, Collection, RecordWrite, WriteOutcome
+from flowcept_service.query import decode
+from flowcept_service.storage.documents import encode_document
+from flowcept_service.storage.drafts import record_draft
+from flowcept_service.storage.lmdb._collection import Change, IndexedCollection
+from flowcept_service.storage.lmdb._keys import text_key
+from flowcept_service.storage.lmdb._log_writer import EventLogWriter
+from flowcept_service.storage.lmdb._transaction import WriteTransaction
+
+
+class RecordBatch:
+    """The messages of one caller within a transaction.
+
+    ``merge`` only reads from the transaction, so a batch that fails half-way leaves nothing behind; ``store`` writes.
+
+    Args:
+        txn: The transaction.
+        log: Appends the events.
+        collections: Where the records are.
+    """
+
+    def __init__(
+        self, txn: WriteTransaction, log: EventLogWriter, collections: Mapping[Collection, IndexedCollection]
+    ) -> None:
+        self._txn = txn
+        self._log = log
+        self._collections = collections
+        self._next_sequence = log.next_sequence
+        self._drafts: list[EventDraft] = []
+        self._message_keys: list[bytes] = []
+        self._seen: set[bytes] = set()
+        self._changes: dict[Collection, dict[bytes, Change]] = {collection: {} for collection in RECORD_KINDS}
+
+    def merge(self, write: RecordWrite) -> WriteOutcome:
+        """Merge one message into its record, as the messages before it have left it."""
+        message_key = text_key(write.message_id) if write.message_id else b""
+        if message_key and (message_key in self._seen or self._log.knows_message(self._txn, message_key)):
+            return WriteOutcome()
+        changes = self._changes[write.collection]
+        key = text_key(write.record_id)
+        known = changes.get(key) or self._stored(write.collection, key)
+        try:
+            document = write.merge(known.after or None)
+            data = encode_document(document)
+            check_record_size(data)
+        except FlowceptError as error:
+            return WriteOutcome(error=error)
+        changes[key] = Change(key, known.row, known.before, document, data)
+        action = EventAction.UPDATED if known.after else EventAction.CREATED
+        draft = record_draft(write.collection, write.record_id, action, document, data=data, now=self._log.now)
+        self._drafts.append(draft)
+        self._message_keys.append(message_key)
+        self._seen.add(message_key)
+        return WriteOutcome(self._next_sequence + len(self._drafts) - 1)
+
+    def _stored(self, collection: Collection, key: bytes) -> Change:
+        """The record as the transaction has it, as a change that changes nothing."""
+        entry = self._collections[collection].get(self._txn.reader, key)
+        if entry is None:
+            return Change(key, None, {}, {}, b"")
+        document = decode(entry.data)
+        return Change(key, entry.row, document, document, entry.data)
+
+    def store(self) -> None:
+        """Write the records and their events."""
+        for collection, changes in self._changes.items():
+            if changes:
+                self._collections[collection].apply(self._txn, list(changes.values()))
+        if self._drafts:
+            self._log.append(self._txn, self._drafts, self._message_keys)

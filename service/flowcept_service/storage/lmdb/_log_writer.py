@@ -1,0 +1,192 @@
+"""Appends to the event log, in the transactions of the changes that the events tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from threading import Condition
+from typing import Final
+
+from flowcept_service.domain.events import EventDraft, EventEncoder, LogBounds
+from flowcept_service.storage.lmdb._environment import Environment
+from flowcept_service.storage.lmdb._keys import NUMBER
+from flowcept_service.storage.lmdb._log_tables import (
+    BOUNDS_KEY,
+    join_keys,
+    pack_block,
+    pack_bounds,
+    read_bounds,
+    split_keys,
+    unpack_header,
+)
+from flowcept_service.storage.lmdb._transaction import WriteTransaction
+
+BLOCK_BYTES: Final = 1 << 20
+"""A block is complete with the event that brings it beyond this size; blocks are read, sent and trimmed as a whole."""
+TRIMMED_AT_ONCE: Final = 32
+"""Blocks in one transaction of a trim, which others wait for."""
+
+
+class EventLogWriter:
+    """Gives sequences, gathers a transaction's events into blocks, and wakes those who wait for events.
+
+    All but ``bounds`` and ``wait`` happens in the writer's thread.
+
+    Args:
+        environment: The environment, with ``EVENT_TABLES``.
+        encoder: Makes the bytes of an event.
+        clock: The time of a commit.
+    """
+
+    def __init__(self, environment: Environment, encoder: EventEncoder, clock: Callable[[], datetime]) -> None:
+        self._encoder = encoder
+        self._clock = clock
+        self._events = environment.table("events")
+        self._event_messages = environment.table("event_messages")
+        self._event_requests = environment.table("event_requests")
+        self._messages = environment.table("messages")
+        self._meta = environment.meta
+        with environment.read() as txn:
+            self._bounds = read_bounds(txn, self._meta)
+        self._changed = Condition()
+        self._closed = False
+        self.begin()
+
+    def begin(self) -> None:
+        """See ``CommitListener.begin``."""
+        self.now = self._clock()
+        self._last = self._bounds.last
+        self._oldest = self._bounds.oldest
+        self._log_bytes = self._bounds.size_bytes
+        self._frames: list[bytes] = []
+        self._frame_bytes = 0
+        self._message_keys: list[bytes] = []
+        self._request_keys: list[bytes] = []
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence that the next event of this transaction gets."""
+        return self._last + 1
+
+    def append(
+        self,
+        txn: WriteTransaction,
+        drafts: Sequence[EventDraft],
+        message_keys: Sequence[bytes] | None = None,
+        request_key: bytes = b"",
+    ) -> None:
+        """Append events.
+
+        Args:
+            txn: The transaction.
+            drafts: The events.
+            message_keys: By event, the key of the message that it came from, or nothing. Kept as long as the event.
+            request_key: Key of the request that they came from, or nothing.
+        """
+        txn.written = True
+        if request_key:
+            self._request_keys.append(request_key)
+        first = self._last + 1
+        body, frame = self._encoder.body, self._encoder.frame
+        for index, draft in enumerate(drafts):
+            self._last += 1
+            data = frame(self._last, body(draft))
+            self._frames.append(data)
+            self._frame_bytes += len(data)
+            if message_keys is not None and message_keys[index]:
+                self._message_keys.append(message_keys[index])
+            if self._frame_bytes >= BLOCK_BYTES:
+                self._write_own_block(txn)
+        if message_keys is not None:
+            numbered = [(key, NUMBER.pack(sequence)) for sequence, key in enumerate(message_keys, first) if key]
+            if numbered:
+                txn.put_many(sorted(numbered), self._messages)
+
+    def knows_message(self, txn: WriteTransaction, message_key: bytes) -> bool:
+        """Whether a message was stored before, within the retention of the log."""
+        return txn.get(message_key, self._messages) is not None
+
+    def trim(self, txn: WriteTransaction, before: datetime, max_bytes: int) -> int:
+        """Delete the oldest blocks: those committed before a time, or beyond a size; ``TRIMMED_AT_ONCE`` at most.
+
+        Returns:
+            How many events went.
+        """
+        before_ms = int(before.timestamp() * 1000)
+        expired: list[bytes] = []
+        oldest, size = self._oldest, self._log_bytes
+        with txn.reader.cursor(self._events) as cursor:
+            found = cursor.first()
+            while found and len(expired) < TRIMMED_AT_ONCE:
+                key, value = cursor.item()
+                header = unpack_header(value)
+                if header.committed_ms >= before_ms and size <= max_bytes:
+                    break
+                expired.append(key)
+                oldest = header.last + 1
+                size -= len(value)
+                found = cursor.next()
+        for key in expired:
+            txn.delete(key, self._events)
+            self._forget_messages(txn, key)
+        events = oldest - self._oldest
+        self._oldest, self._log_bytes = oldest, size
+        return events
+
+    def _forget_messages(self, txn: WriteTransaction, block_key: bytes) -> None:
+        txn.delete(block_key, self._event_requests)
+        joined = txn.get(block_key, self._event_messages)
+        if joined is None:
+            return
+        for key in split_keys(joined):
+            txn.delete(key, self._messages)
+        txn.delete(block_key, self._event_messages)
+
+    def finish(self, txn: WriteTransaction) -> None:
+        """See ``CommitListener.finish``."""
+        if self._frames:
+            self._write_own_block(txn)
+        bounds = self._pending()
+        if bounds != self._bounds:
+            txn.put(BOUNDS_KEY, pack_bounds(bounds), self._meta)
+
+    def committed(self) -> None:
+        """See ``CommitListener.committed``."""
+        bounds = self._pending()
+        if bounds != self._bounds:
+            with self._changed:
+                self._bounds = bounds
+                self._changed.notify_all()
+
+    def _pending(self) -> LogBounds:
+        return LogBounds(self._oldest, self._last, self._log_bytes)
+
+    def _write_own_block(self, txn: WriteTransaction) -> None:
+        self._write_block(txn, self._last - len(self._frames) + 1, self.now)
+
+    def _write_block(self, txn: WriteTransaction, first: int, committed_at: datetime) -> None:
+        key = NUMBER.pack(first)
+        block = pack_block(self._last, int(committed_at.timestamp() * 1000), b"".join(self._frames))
+        txn.put(key, block, self._events, append=True)
+        if self._message_keys:
+            txn.put(key, join_keys(self._message_keys), self._event_messages, append=True)
+        if self._request_keys:
+            txn.put(key, join_keys(self._request_keys), self._event_requests, append=True)
+        self._log_bytes += len(block)
+        self._frames, self._frame_bytes, self._message_keys, self._request_keys = [], 0, [], []
+
+    def bounds(self) -> LogBounds:
+        """What the log holds durably."""
+        return self._bounds
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """See ``EventLog.wait``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._bounds.last > after, timeout)
+            return self._bounds.last > after
+
+    def close(self) -> None:
+        """Wake the waiters for good."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

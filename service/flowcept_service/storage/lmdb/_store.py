@@ -1,0 +1,116 @@
+"""The embedded store as a whole: opened, swept and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Final
+
+from bson import ObjectId
+
+from flowcept_service.domain.events import EventEncoder
+from flowcept_service.domain.records import Collection
+from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
+from flowcept_service.storage.lmdb._collection import IndexedCollection, collection_tables
+from flowcept_service.storage.lmdb._directory import DirectoryLock
+from flowcept_service.storage.lmdb._environment import Environment, TableKind
+from flowcept_service.storage.lmdb._events import LmdbEventLog
+from flowcept_service.storage.lmdb._log_tables import EVENT_TABLES
+from flowcept_service.storage.lmdb._log_writer import EventLogWriter
+from flowcept_service.storage.lmdb._objects import LmdbObjectStore
+from flowcept_service.storage.lmdb._payloads import PAYLOAD_TABLES, LmdbPayloadStore
+from flowcept_service.storage.lmdb._records import LmdbRecordStore
+from flowcept_service.storage.lmdb._references import REFERENCE_TABLES, PayloadReferences
+from flowcept_service.storage.lmdb._requests import REQUEST_TABLES, Requests
+from flowcept_service.storage.lmdb._settings import LmdbSettings
+from flowcept_service.storage.lmdb._sweep import Sweeper
+from flowcept_service.storage.lmdb._writer import GroupWriter
+from flowcept_service.storage.pins import Pins
+
+
+def _record_tables() -> dict[str, TableKind]:
+    tables: dict[str, TableKind] = {**EVENT_TABLES, **REFERENCE_TABLES, **REQUEST_TABLES}
+    for collection in Collection:
+        tables.update(collection_tables(collection))
+    return tables
+
+
+RECORD_TABLES: Final = _record_tables()
+
+
+class LmdbStorage:
+    """Keeps ``storage.contract.Storage`` in a directory of this machine.
+
+    Args:
+        settings: Where, and how.
+        encoder: Makes the bytes of events.
+        clock: The time of commits, aware.
+        new_id: Makes the names of payloads.
+
+    Raises:
+        PreconditionError: STORAGE_IN_USE, STORAGE_INCOMPATIBLE.
+        UnavailableError: STORAGE_UNAVAILABLE, when the directory cannot be used.
+    """
+
+    records: RecordStore
+    objects: ObjectStore
+    payloads: PayloadStore
+    events: EventLog
+
+    def __init__(
+        self,
+        settings: LmdbSettings,
+        encoder: EventEncoder,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], ObjectId] = ObjectId,
+    ) -> None:
+        with ExitStack() as opened:
+            lock = DirectoryLock(settings.directory)
+            opened.callback(lock.release)
+            records = Environment(settings.directory / "records", "records", RECORD_TABLES, settings)
+            opened.callback(records.close)
+            payloads = Environment(settings.directory / "payloads", "payloads", PAYLOAD_TABLES, settings)
+            opened.callback(payloads.close)
+            log = EventLogWriter(records, encoder, clock)
+            opened.callback(log.close)
+            writer = GroupWriter(records, settings, log)
+            opened.callback(writer.close)
+            payload_writer = GroupWriter(payloads, settings)
+            opened.callback(payload_writer.close)
+
+            collections = {collection: IndexedCollection(records, collection) for collection in Collection}
+            references = PayloadReferences(records)
+            requests = Requests(records)
+            held = LmdbPayloadStore(
+                environment=payloads,
+                writer=payload_writer,
+                references=references,
+                pins=Pins(),
+                new_id=new_id,
+                reserve_bytes=settings.reserve_bytes,
+            )
+            self.payloads = held
+            self.records = LmdbRecordStore(records, writer, log, collections)
+            self.objects = LmdbObjectStore(
+                environment=records,
+                writer=writer,
+                log=log,
+                payloads=held,
+                references=references,
+                requests=requests,
+                latest=collections[Collection.OBJECTS],
+                history=collections[Collection.OBJECT_HISTORY],
+            )
+            self.events = LmdbEventLog(records, writer, log)
+            self._sweeper = Sweeper(writer, log, held, references, requests)
+            self._opened = opened.pop_all()
+
+    def sweep(self, retention: Retention, now: datetime) -> SweepResult:
+        """See ``Storage.sweep``."""
+        return self._sweeper.sweep(retention, now)
+
+    def close(self) -> None:
+        """See ``Storage.close``. Calling it again does nothing."""
+        self._opened.close()
