@@ -1,0 +1,45 @@
+"""The one place where errors of gRPC become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from flowcept.errors import CancelledError, FlowceptError, UnavailableError
+from flowcept.status import DETAILS_KEY, Code, decode_status
+
+
+def from_rpc_error(error: grpc.RpcError, target: str) -> FlowceptError:
+    """The error that a failed call stands for."""
+    if not isinstance(error, grpc.Call):
+        return UnavailableError(f"the call to {target} failed: {error}")
+    code = error.code()
+    message = error.details() or ""
+    details = next(
+        (value for key, value in error.trailing_metadata() or () if key == DETAILS_KEY and isinstance(value, bytes)),
+        None,
+    )
+    number = int(code.value[0]) if code is not None else int(Code.UNKNOWN)
+    if details is None and number == Code.UNAVAILABLE:
+        return UnavailableError(
+            f"the service at {target} cannot be reached ({message}); check that it runs, the address "
+            "(FLOWCEPT_TARGET) and the TLS settings",
+            target=target,
+        )
+    return decode_status(number, message, details)
+
+
+@contextmanager
+def translated(target: str) -> Iterator[None]:
+    """Raise our errors instead of gRPC's."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_rpc_error(error, target) from None
+    except ValueError as error:
+        # gRPC has no class of its own for this one.
+        if "closed channel" in str(error):
+            raise CancelledError("the connection was closed by this program; make a new one") from None
+        raise
