@@ -1,0 +1,87 @@
+"""Payloads on their way: what is saved as a source of bytes, and what is read back."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+from flowcept.db._blob_object import BlobObject
+from flowcept.db._messages import text
+from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.transport import (
+    Connection,
+    Download,
+    PayloadSource,
+    PipeWriter,
+    Progress,
+    RangeReader,
+    as_source,
+    download_to_file,
+    written_source,
+)
+
+_BUFFER_BYTES = 256 << 10
+
+
+def pickled(value: object, piece_size: int) -> PayloadSource:
+    """``value`` pickled while it is sent, in constant memory.
+
+    Raises:
+        InvalidArgumentError: It cannot be pickled; raised when it is read.
+    """
+
+    def write(file: PipeWriter) -> None:
+        try:
+            pickle.Pickler(file, protocol=5).dump(value)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+            raise InvalidArgumentError(
+                f"object of type {type(value).__name__} cannot be pickled: {shorten(str(error), 200)}; serialize it "
+                "yourself and save the bytes",
+                field="object",
+            ) from error
+
+    return written_source(write, piece_size)
+
+
+def payload_source(value: object, *, pickle: bool, piece_size: int) -> PayloadSource:
+    """The bytes to save.
+
+    Raises:
+        InvalidArgumentError: ``value`` is no kind of bytes; the message names the remedy.
+        OSError: A file cannot be opened.
+    """
+    return pickled(value, piece_size) if pickle else as_source(value, piece_size)
+
+
+class ServicePayloads:
+    """Reads the bytes of versions from the service."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, blob: BlobObject, progress: Progress | None) -> bytes:
+        """See PayloadReader."""
+        with self._download(blob, progress) as download:
+            return download.read()
+
+    def open(self, blob: BlobObject) -> io.BufferedReader:
+        """See PayloadReader."""
+        object_id = text("object_id", blob.object_id)
+        reader = RangeReader(
+            self._connection, object_id, blob.version, blob.object_size_bytes or 0, blob.data_sha256 or ""
+        )
+        return io.BufferedReader(reader, _BUFFER_BYTES)
+
+    def iterate(self, blob: BlobObject, progress: Progress | None) -> Iterator[memoryview]:
+        """See PayloadReader."""
+        with self._download(blob, progress) as download:
+            yield from download
+
+    def save_to(self, blob: BlobObject, path: Path, progress: Progress | None) -> None:
+        """See PayloadReader."""
+        download_to_file(self._connection, text("object_id", blob.object_id), blob.version, path, progress=progress)
+
+    def _download(self, blob: BlobObject, progress: Progress | None) -> Download:
+        return Download(self._connection, text("object_id", blob.object_id), blob.version, progress=progress)
