@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
@@ -35,6 +36,7 @@ class ServiceBound:
         current_workflow_id: Callable[[], str | None] = _none,
         current_campaign_id: Callable[[], str | None] = _none,
         connect: Callable[[ClientSettings], Connection] = Connection,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is read or connected yet.
 
@@ -43,11 +45,13 @@ class ServiceBound:
             current_workflow_id: The workflow that what is saved belongs to, where the caller names none.
             current_campaign_id: Likewise its campaign.
             connect: Opens the connection.
+            clock: Seconds since the epoch.
         """
         self._given_settings = settings
         self._current_workflow_id = current_workflow_id
         self._current_campaign_id = current_campaign_id
         self._connect = connect
+        self._clock = clock
         self._lock = threading.Lock()
         self._open_connection: Connection | None = None
 

@@ -1,187 +1,129 @@
-"""Queries over what the service keeps."""
+"""Storing and deleting records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from flowcept.codec import decode_document, encode_document
-from flowcept.db._base import ServiceBound
-from flowcept.errors import InvalidArgumentError, Reason, shorten
-from flowcept.v1 import provenance_service_pb2 as pb
+from flowcept.db._queries import QueryMethods
+from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.plain import PlainLimits, plain
+from flowcept.records import AgentObject, Record, TaskObject, WorkflowObject, stamp
+from flowcept.transport import Deleted, Published, delete_records, publish
 
-_COLLECTIONS = {
-    "tasks": pb.COLLECTION_TASKS,
-    "workflows": pb.COLLECTION_WORKFLOWS,
-    "agents": pb.COLLECTION_AGENTS,
-    "objects": pb.COLLECTION_OBJECTS,
-    "object_history": pb.COLLECTION_OBJECT_HISTORY,
-}
-_OPERATORS = {
-    "avg": pb.AGGREGATION_OPERATOR_AVG,
-    "sum": pb.AGGREGATION_OPERATOR_SUM,
-    "min": pb.AGGREGATION_OPERATOR_MIN,
-    "max": pb.AGGREGATION_OPERATOR_MAX,
-    "count": pb.AGGREGATION_OPERATOR_COUNT,
-}
-# What the Flowcept library leaves out of results so that they can be written as JSON.
-_UNSERIALIZABLE = ("_id", "timestamp")
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
-Filter = Mapping[str, Any]
-"""A filter in MongoDB's query language."""
-
-Projection = Sequence[str] | Mapping[str, Any]
-"""Names of fields to return, or a projection in MongoDB's query language."""
-
-Sort = Sequence[tuple[str, int]]
-"""Pairs of field and direction (1 or -1), most significant first."""
-
-Aggregations = Sequence[tuple[str, str]]
-"""Pairs of operator (``avg``, ``sum``, ``min``, ``max``, ``count``) and field."""
+# Capture shortens what is large, so as not to slow the user's code. Here the caller asked for the record to be stored:
+# all of it is sent, and what exceeds the limits of a record is refused with the name of the field.
+_EVERYTHING = PlainLimits(
+    max_depth=200, max_items=1 << 40, max_values=1 << 40, max_array_items=1 << 40, max_text=1 << 40
+)
 
 
-class RecordMethods(ServiceBound):
-    """The query methods of ``Flowcept.db``."""
+class RecordMethods(QueryMethods):
+    """The methods of ``Flowcept.db`` that store and delete tasks, workflows and agents."""
 
-    ASCENDING = 1
-    DESCENDING = -1
+    def insert_or_update_task(self, task: TaskObject) -> TaskObject:
+        """Store a task, or merge what it says into the one that is stored, and return once that is durable.
 
-    def query(  # noqa: PLR0917 - the documented order of arguments
-        self,
-        filter: Filter | None = None,
-        projection: Projection | None = None,
-        limit: int = 0,
-        sort: Sort | None = None,
-        aggregation: Aggregations | None = None,
-        remove_json_unserializables: bool = True,
-        collection: str = "tasks",
-        *,
-        skip: int = 0,
-    ) -> list[dict[str, Any]]:
-        """The documents that match, as a list. See ``iter_query`` for the arguments and errors."""
-        return list(
-            self.iter_query(
-                filter=filter,
-                projection=projection,
-                limit=limit,
-                sort=sort,
-                aggregation=aggregation,
-                remove_json_unserializables=remove_json_unserializables,
-                collection=collection,
-                skip=skip,
-            )
-        )
-
-    def iter_query(
-        self,
-        *,
-        filter: Filter | None = None,
-        projection: Projection | None = None,
-        limit: int = 0,
-        sort: Sort | None = None,
-        aggregation: Aggregations | None = None,
-        remove_json_unserializables: bool = True,
-        collection: str = "tasks",
-        skip: int = 0,
-    ) -> Iterator[dict[str, Any]]:
-        """The documents that match, one by one, in bounded memory.
+        What it says now goes before what was said earlier, field by field; fields that are None change nothing.
+        ``used``, ``generated``, ``custom_metadata`` and telemetry are merged by key, ``tags`` are united. FINISHED and
+        ERROR are not taken back.
 
         Args:
-            filter: Which documents; all when not given.
-            projection: Which fields; all when not given. With ``aggregation`` the fields to group by.
-            limit: At most so many; 0 means all.
-            sort: By which fields.
-            aggregation: Aggregate instead: one result for each group, with ``<operator>_<field>`` for each pair.
-            remove_json_unserializables: Leave ``_id`` out.
-            collection: ``tasks``, ``workflows``, ``agents``, ``objects`` or ``object_history``.
-            skip: How many to leave out at the beginning.
+            task: The task. It gets a ``task_id`` if it has none.
+
+        Returns:
+            The same object. ``task_query`` shows the record as it is after merging.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; UNSUPPORTED_OPERATOR names an operator that is not offered.
-            PreconditionError: NO_DATABASE: the service keeps no records.
-            ResourceExhaustedError: RESULT_TOO_LARGE: sorting or grouping would take too much memory.
+            InvalidArgumentError: A field is wrong; RECORD_TOO_LARGE points to blobs.
+            FlowceptError: The service cannot be reached, has no room, ...
         """
-        request = _request(collection, filter, projection, sort, aggregation)
-        request.limit = _count("limit", limit)
-        request.skip = _count("skip", skip)
-        with self.connection.stream(lambda stubs: stubs.provenance.Query, request) as batches:
-            for batch in batches:
-                for document in batch.documents:
-                    values = decode_document(document, "documents") or {}
-                    if remove_json_unserializables:
-                        for name in _UNSERIALIZABLE:
-                            values.pop(name, None)
-                    yield values
+        return self._store(task, TaskObject, TaskObject.task_id_field())
 
-    def blob_object_query(self, filter: Filter | None = None) -> list[dict[str, Any]]:
-        """The latest versions of the objects that match, as documents without their bytes. Errors as ``query``."""
-        return self.query(filter=filter, collection="objects")
+    def insert_or_update_workflow(self, workflow_obj: WorkflowObject) -> WorkflowObject:
+        """The same for a workflow; it gets a ``workflow_id`` if it has none. Returns the same object."""
+        return self._store(workflow_obj, WorkflowObject, WorkflowObject.workflow_id_field())
 
-    def ml_model_query(self, filter: Filter | None = None) -> list[dict[str, Any]]:
-        """Another name of ``blob_object_query``; filter by ``type`` to have models only."""
-        return self.blob_object_query(filter)
+    def insert_or_update_agent(self, agent_obj: AgentObject) -> AgentObject:
+        """The same for an agent; it gets an ``agent_id`` if it has none. Returns the same object."""
+        return self._store(agent_obj, AgentObject, AgentObject.agent_id_field())
 
-    def dataset_query(self, filter: Filter | None = None) -> list[dict[str, Any]]:
-        """Another name of ``blob_object_query``; filter by ``type`` to have datasets only."""
-        return self.blob_object_query(filter)
+    def publish(
+        self,
+        messages: Iterable[Record | Mapping[str, Any]],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> Published:
+        """Store many records, in batches, and return once all are durable. One bad message never sinks the others.
+
+        Args:
+            messages: Records, or dictionaries with ``type`` and the fields of the record. A ``message_id`` in a
+                dictionary makes it harmless to publish it again. Messages without any time get the present one.
+            progress: Called with the number of messages that are done.
+
+        Returns:
+            How many were stored, and which were rejected, by index, with reason and field.
+
+        Raises:
+            FlowceptError: The service cannot be reached, has no room, ...; what was done before is durable.
+        """
+        return publish(self.connection, self._plain_messages(messages), progress=progress)
+
+    def delete_workflow_data(self, workflow_id: str) -> dict[str, int]:
+        """Delete the tasks and agents of a workflow execution, and the workflow itself. Each deletion is an event.
+
+        Blob objects stay, with their versions: delete those with ``delete_object``.
+
+        Returns:
+            How many went: ``workflows``, ``tasks``, ``objects`` (always 0) and ``agents``.
+
+        Raises:
+            InvalidArgumentError: ``workflow_id`` is empty or not valid.
+            PreconditionError: NO_DATABASE: the service keeps no records.
+        """
+        return _counts(delete_records(self.connection, workflow_id=_identifier("workflow_id", workflow_id)))
+
+    def delete_campaign_data(self, campaign_id: str) -> dict[str, int]:
+        """The same for all records of a campaign."""
+        return _counts(delete_records(self.connection, campaign_id=_identifier("campaign_id", campaign_id)))
+
+    def _store(self, record: AnyRecord, wanted: type[AnyRecord], id_field: str) -> AnyRecord:
+        if not isinstance(record, wanted):
+            raise InvalidArgumentError(
+                f"{wanted.type} is {shorten(record)} of type {type(record).__name__}; it must be a {wanted.__name__} "
+                f"(make one of a dictionary with {wanted.__name__}.from_dict)",
+                field=wanted.type,
+                value=shorten(record),
+            )
+        if getattr(record, id_field) is None:
+            setattr(record, id_field, str(uuid.uuid4()))
+        # Said now, whatever times the record carries: those of one that was read back must not make it an old message.
+        message = {**record.to_dict(), "utc_timestamp": self._clock()}
+        published = publish(self.connection, [_plain(message)])
+        for rejection in published.rejections:
+            raise rejection.error()
+        return record
+
+    def _plain_messages(self, messages: Iterable[Record | Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        for message in messages:
+            fields = _plain(message.to_dict() if isinstance(message, Record) else message)
+            stamp(fields, self._clock())
+            yield fields
 
 
-def _request(
-    collection: str,
-    filter: Filter | None,
-    projection: Projection | None,
-    sort: Sort | None,
-    aggregation: Aggregations | None,
-) -> pb.QueryRequest:
-    if collection not in _COLLECTIONS:
-        raise _wrong("collection", collection, f"one of {', '.join(_COLLECTIONS)}")
-    request = pb.QueryRequest(collection=_COLLECTIONS[collection])
-    if filter is not None:
-        request.filter.CopyFrom(encode_document(_mapping("filter", filter), "filter"))
-    for item in sort or ():
-        field, direction = _pair("sort", item)
-        if direction not in (1, -1):
-            raise _wrong("sort", item, "pairs of a field and 1 or -1")
-        request.sort.add(field=field, descending=direction == -1)
-    for pair in aggregation or ():
-        operator, aggregated = _pair("aggregation", pair)
-        if operator not in _OPERATORS:
-            raise _wrong("aggregation", pair, f"pairs of an operator ({', '.join(_OPERATORS)}) and a field")
-        request.aggregations.add(operator=_OPERATORS[operator], field=aggregated)
-    if projection is None:
-        return request
-    if isinstance(projection, str):
-        raise _wrong("projection", projection, "a list of field names or a dictionary")
-    if aggregation:
-        request.group_by.extend(projection)
-    else:
-        fields = projection if isinstance(projection, Mapping) else dict.fromkeys(projection, 1)
-        request.projection.CopyFrom(encode_document(fields, "projection"))
-    return request
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    fields = plain(dict(message), _EVERYTHING)
+    return fields if isinstance(fields, dict) else {}  # the plain form of a dict is a dict
 
 
-def _mapping(field: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(field, value, "a dictionary")
+def _identifier(field: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidArgumentError(f"{field} is {shorten(value)}; it must be a text that is not empty", field=field)
     return value
 
 
-def _pair(field: str, item: object) -> tuple[Any, Any]:
-    if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 2:
-        raise _wrong(field, item, "a list of pairs")
-    return item[0], item[1]
-
-
-def _count(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise _wrong(field, value, "a whole number, 0 or more")
-    return value
-
-
-def _wrong(field: str, value: object, wanted: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"{field} is {shorten(value)}; it must be {wanted}",
-        reason=Reason.INVALID_FILTER,
-        field=field,
-        value=shorten(value),
-    )
+def _counts(deleted: Deleted) -> dict[str, int]:
+    return {"workflows": deleted.workflows, "tasks": deleted.tasks, "objects": 0, "agents": deleted.agents}
