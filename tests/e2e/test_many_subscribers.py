@@ -1,0 +1,93 @@
+"""Many subscribers of a busy service, some of which read nothing for a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+
+from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
+from tests.support.conditions import eventually
+from tests.support.provenance import EventStream, batch, events_until, subscribe, task
+from tests.support.server import ServerProcess
+
+SUBSCRIBERS = 200
+STALLED = 10
+SECONDS = 8.0
+INTERVAL = 0.1
+TASKS = 6
+PADDING = "x" * 2000
+MIB = 1 << 20
+
+
+@contextmanager
+def connected(target: str) -> Iterator[ProvenanceStub]:
+    # A connection each, as if from another machine: a stream that is not read must hold up nothing but itself.
+    with grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        yield ProvenanceStub(channel)
+
+
+class Follower:
+    """Reads a stream in a thread, and notes how long after its commit each event arrived."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self.sequences: list[int] = []
+        self.lags: list[float] = []
+        self._stream = stream
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for response in self._stream:
+                now = time.time()
+                for event in response.events:
+                    self.sequences.append(event.sequence)
+                    self.lags.append(now - event.commit_time.seconds - event.commit_time.nanos / 1e9)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.CANCELLED:
+                raise
+
+    def stop(self) -> None:
+        self._stream.cancel()
+        self._thread.join(10)
+
+
+def test_ten_of_200_subscribers_that_read_nothing_delay_nobody_and_catch_up(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, ExitStack() as opened:
+        stubs = [opened.enter_context(connected(server.target)) for _ in range(SUBSCRIBERS)]
+        streams = [subscribe(stub, deadline=100) for stub in stubs]
+        stalled = streams[:STALLED]
+        followers = [Follower(stream) for stream in streams[STALLED:]]
+        publisher = opened.enter_context(connected(server.target))
+
+        _publish_for(publisher, 1.0)
+        memory_at_first = server.memory_bytes()
+        last = _publish_for(publisher, SECONDS)
+        memory_at_last = server.memory_bytes()
+
+        eventually(lambda: all(len(follower.sequences) == last for follower in followers), seconds=10)
+        for follower in followers:
+            follower.stop()
+            assert follower.sequences == list(range(1, last + 1))
+        lags = sorted(lag for follower in followers for lag in follower.lags)
+        assert lags[len(lags) * 99 // 100] < 1.0
+        assert memory_at_last - memory_at_first < 64 * MIB
+        for stream in stalled:
+            assert [event.sequence for event in events_until(stream, last)] == list(range(1, last + 1))
+
+
+def _publish_for(stub: ProvenanceStub, seconds: float) -> int:
+    """Publish a few tasks at a time, steadily; the last sequence."""
+    last = 0
+    end = time.monotonic() + seconds
+    pace = threading.Event()
+    while time.monotonic() < end:
+        tasks = [task(f"{end}-{last}-{n}", used={"pad": PADDING}) for n in range(TASKS)]
+        last = stub.Publish(batch(*tasks)).last_sequence
+        pace.wait(INTERVAL)
+    return last
