@@ -12,17 +12,17 @@ from typing import Any, Generic, TypeVar
 
 from flowcept.errors import FlowceptError
 
-OperationT = TypeVar("OperationT")
+T = TypeVar("T")
 
 MAX_OPERATIONS = 1024
 """Callers that share one commit at most."""
 
 
 @dataclass(slots=True)
-class Waiting(Generic[OperationT]):
+class Waiting(Generic[T]):
     """An operation on its way to the disk, and its caller's promise."""
 
-    operation: OperationT
+    operation: T
     changes: int
     size: int
     promise: Future[Any] = field(default_factory=Future)
@@ -40,7 +40,7 @@ class GroupLimits:
     """About how many bytes a group writes at most."""
 
 
-class GroupQueue(Generic[OperationT]):
+class GroupQueue(Generic[T]):
     """Hands the operations of all threads to one thread, in groups.
 
     Args:
@@ -52,7 +52,7 @@ class GroupQueue(Generic[OperationT]):
 
     def __init__(
         self,
-        settle: Callable[[list[Waiting[OperationT]]], None],
+        settle: Callable[[list[Waiting[T]]], None],
         limits: GroupLimits,
         closed: Callable[[], FlowceptError],
         name: str,
@@ -60,13 +60,13 @@ class GroupQueue(Generic[OperationT]):
         self._settle = settle
         self._limits = limits
         self._closed_error = closed
-        self._queue: SimpleQueue[Waiting[OperationT] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Waiting[T] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, operation: OperationT, *, changes: int = 1, size: int = 0) -> Any:
+    def submit(self, operation: T, *, changes: int = 1, size: int = 0) -> Any:
         """Wait until an operation is settled; its result.
 
         Args:
@@ -92,10 +92,6 @@ class GroupQueue(Generic[OperationT]):
                 self._queue.put(None)
         self._thread.join()
 
-    def waiting(self) -> int:
-        """How many operations wait for the next group."""
-        return self._queue.qsize()
-
     def _run(self) -> None:
         open_ = True
         while open_:
@@ -103,9 +99,9 @@ class GroupQueue(Generic[OperationT]):
             if group:
                 self._settle(group)
 
-    def _collect(self) -> tuple[list[Waiting[OperationT]], bool]:
+    def _collect(self) -> tuple[list[Waiting[T]], bool]:
         """What the next group holds, and whether more may come."""
-        group: list[Waiting[OperationT]] = []
+        group: list[Waiting[T]] = []
         changes = size = 0
         deadline: float | None = None
         while changes < self._limits.flush_size or self._limits.flush_interval == 0:
@@ -124,7 +120,7 @@ class GroupQueue(Generic[OperationT]):
                 deadline = time.monotonic() + self._limits.flush_interval
         return group, True
 
-    def _next(self, deadline: float | None) -> Waiting[OperationT] | None:
+    def _next(self, deadline: float | None) -> Waiting[T] | None:
         if deadline is None:
             return self._queue.get()
         remaining = deadline - time.monotonic() if self._limits.flush_interval else 0.0

@@ -11,7 +11,7 @@ from bson import ObjectId
 
 
 class Pins:
-    """Keeps removal away from payloads that are being read or committed, in this process: the only one there is.
+    """Keeps removal away from payloads that are being read or committed, in this process.
 
     Removal claims payloads that nobody holds; whoever then wants to hold one waits until the removal is over, and sees
     for itself what is left.

@@ -8,8 +8,9 @@ from threading import Condition
 from typing import Final
 
 from flowcept_service.domain.events import EventDraft, EventEncoder, LogBounds
+from flowcept_service.domain.replication import LogBlock
 from flowcept_service.storage.lmdb._environment import Environment
-from flowcept_service.storage.lmdb._keys import NUMBER
+from flowcept_service.storage.lmdb._keys import NUMBER, text_key
 from flowcept_service.storage.lmdb._log_tables import (
     BOUNDS_KEY,
     join_keys,
@@ -20,6 +21,7 @@ from flowcept_service.storage.lmdb._log_tables import (
     unpack_header,
 )
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.refusals import does_not_continue
 
 BLOCK_BYTES: Final = 1 << 20
 """A block is complete with the event that brings it beyond this size; blocks are read, sent and trimmed as a whole."""
@@ -101,6 +103,28 @@ class EventLogWriter:
             numbered = [(key, NUMBER.pack(sequence)) for sequence, key in enumerate(message_keys, first) if key]
             if numbered:
                 txn.put_many(sorted(numbered), self._messages)
+
+    def copy(self, txn: WriteTransaction, block: LogBlock) -> None:
+        """Append a block of another log as it is.
+
+        Raises:
+            PreconditionError: STORAGE_INCOMPATIBLE, when it does not continue this log.
+        """
+        if self._frames or block.events.first != self._last + 1:
+            raise does_not_continue(self._last, block.events)
+        self._last = block.events.last
+        self._frames, self._frame_bytes = [block.events.frames], len(block.events.frames)
+        self._message_keys = [text_key(message_id) for message_id in block.messages]
+        self._request_keys = [text_key(request.request_id) for request in block.requests]
+        if self._message_keys:
+            last = NUMBER.pack(self._last)
+            txn.put_many(((key, last) for key in sorted(self._message_keys)), self._messages)
+        self._write_block(txn, block.events.first, block.committed_at)
+
+    def restart(self, txn: WriteTransaction, after: int) -> None:
+        """Let a log that holds nothing (any more) go on behind another sequence."""
+        txn.written = True
+        self._oldest, self._last, self._log_bytes = after + 1, after, 0
 
     def knows_message(self, txn: WriteTransaction, message_key: bytes) -> bool:
         """Whether a message was stored before, within the retention of the log."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from flowcept_service.domain.replication import KeptRequest
 from flowcept_service.storage.lmdb._environment import Environment, TableKind
 from flowcept_service.storage.lmdb._keys import NUMBER, text_key
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
@@ -40,6 +41,28 @@ class Requests:
         txn.put(key, document, self._rows)
         txn.put(_time_key(now), key, self._times)
 
+    def kept(self, txn: lmdb.Transaction[bytes], after: bytes, limit: int) -> tuple[list[KeptRequest], bytes]:
+        """Results behind a place, the oldest first, and the place of the last; no place when there are no more."""
+        requests: list[KeptRequest] = []
+        place = b""
+        with txn.cursor(self._times) as cursor:
+            found = _behind(cursor, after) if after else cursor.first()
+            while found and len(requests) < limit:
+                time_key, key = cursor.item()
+                requests += self.named(txn, [key], _time(time_key))
+                place = time_key + key
+                found = cursor.next()
+        return requests, place
+
+    def named(self, txn: lmdb.Transaction[bytes], keys: Iterable[bytes], committed_at: datetime) -> list[KeptRequest]:
+        """The results of requests that were committed at a time; without those that have expired."""
+        results = [(key, txn.get(key, db=self._rows)) for key in keys]
+        return [
+            KeptRequest(key.decode("utf-8", "surrogatepass"), committed_at, result)
+            for key, result in results
+            if result is not None
+        ]
+
     def expire(self, txn: WriteTransaction, before: datetime, limit: int) -> int:
         """Forget up to ``limit`` of the results that are older; how many these were."""
         end = _time_key(before)
@@ -53,6 +76,18 @@ class Requests:
             txn.delete(time_key, self._times, key)
             txn.delete(key, self._rows)
         return len(expired)
+
+
+def _behind(cursor: lmdb.Cursor[bytes], place: bytes) -> bool:
+    time_key, key = place[: NUMBER.size], place[NUMBER.size :]
+    if cursor.set_range_dup(time_key, key):
+        return cursor.next() if cursor.value() == key else True
+    # No such time any more, or no further key of it.
+    return cursor.set_range(NUMBER.pack(NUMBER.unpack(time_key)[0] + 1))
+
+
+def _time(time_key: bytes) -> datetime:
+    return datetime.fromtimestamp(NUMBER.unpack(time_key)[0] / 1000, UTC)
 
 
 def _time_key(when: datetime) -> bytes:

@@ -23,11 +23,13 @@ from flowcept_service.storage.lmdb._objects import LmdbObjectStore
 from flowcept_service.storage.lmdb._payloads import PAYLOAD_TABLES, LmdbPayloadStore
 from flowcept_service.storage.lmdb._records import LmdbRecordStore
 from flowcept_service.storage.lmdb._references import REFERENCE_TABLES, PayloadReferences
+from flowcept_service.storage.lmdb._replica import LmdbReplica
 from flowcept_service.storage.lmdb._requests import REQUEST_TABLES, Requests
 from flowcept_service.storage.lmdb._settings import LmdbSettings
 from flowcept_service.storage.lmdb._sweep import Sweeper
 from flowcept_service.storage.lmdb._writer import GroupWriter
 from flowcept_service.storage.pins import Pins
+from flowcept_service.storage.replica import Replica
 
 
 def _record_tables() -> dict[str, TableKind]:
@@ -41,7 +43,7 @@ RECORD_TABLES: Final = _record_tables()
 
 
 class LmdbStorage:
-    """Keeps ``storage.contract.Storage`` in a directory of this machine.
+    """Keeps ``storage.replica.ReplicableStorage`` in a directory of this machine.
 
     Args:
         settings: Where, and how.
@@ -58,6 +60,7 @@ class LmdbStorage:
     objects: ObjectStore
     payloads: PayloadStore
     events: EventLog
+    replica: Replica
 
     def __init__(
         self,
@@ -104,6 +107,14 @@ class LmdbStorage:
                 history=collections[Collection.OBJECT_HISTORY],
             )
             self.events = LmdbEventLog(records, writer, log)
+            self.replica = LmdbReplica(
+                environment=records,
+                writer=writer,
+                log=log,
+                collections=collections,
+                references=references,
+                requests=requests,
+            )
             self._sweeper = Sweeper(writer, log, held, references, requests)
             self._opened = opened.pop_all()
 

@@ -1,0 +1,71 @@
+"""Documents as bytes: BSON is length-prefixed, so fields at both ends change without decoding the rest."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+import bson
+from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+
+_SIZE: Final = struct.Struct("<i")
+_HEADER: Final = 4
+_OBJECT_ID: Final = b"\x07_id\x00"
+_OBJECT_ID_END: Final = _HEADER + len(_OBJECT_ID) + 12
+_STRING_ID: Final = b"\x02_id\x00"
+RAW: Final[CodecOptions[RawBSONDocument]] = CodecOptions(
+    document_class=RawBSONDocument, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+
+
+def documents_in(batch: bytes) -> Iterator[bytes]:
+    """The documents of a raw batch, one after the other."""
+    start = 0
+    end = len(batch)
+    unpack = _SIZE.unpack_from
+    while start < end:
+        size = unpack(batch, start)[0]
+        yield batch[start : start + size]
+        start += size
+
+
+def split_id(document: bytes) -> tuple[Any, bytes]:
+    """The ``_id`` of a stored document, and the document without it. MongoDB stores ``_id`` first."""
+    if document.startswith(_OBJECT_ID, _HEADER):
+        identity: Any = ObjectId(document[_OBJECT_ID_END - 12 : _OBJECT_ID_END])
+        return identity, _resized(document[_OBJECT_ID_END:])
+    if document.startswith(_STRING_ID, _HEADER):
+        start = _HEADER + len(_STRING_ID) + 4
+        end = start + _SIZE.unpack_from(document, start - 4)[0]
+        return document[start : end - 1].decode(), _resized(document[end:])
+    fields = RawBSONDocument(document, RAW)
+    rest = {name: value for name, value in fields.items() if name != "_id"}
+    return fields.get("_id"), bson.encode(rest, codec_options=RAW)
+
+
+def without_id(document: bytes) -> bytes:
+    """A stored document without its ``_id``."""
+    if document.startswith(_OBJECT_ID, _HEADER):
+        return _resized(document[_OBJECT_ID_END:])
+    return split_id(document)[1]
+
+
+def with_id(identity: Any, document: bytes) -> RawBSONDocument:
+    """A document with an ``_id`` in front."""
+    is_object_id = type(identity) is ObjectId
+    front = _OBJECT_ID + identity.binary if is_object_id else bson.encode({"_id": identity})[_HEADER:-1]
+    return RawBSONDocument(_SIZE.pack(len(document) + len(front)) + front + document[_HEADER:], RAW)
+
+
+def with_binary(document: bytes, name: str, value: bytes) -> bytes:
+    """A document with a binary field behind all others."""
+    element = b"".join((b"\x05", name.encode(), b"\x00", _SIZE.pack(len(value)), b"\x00"))
+    size = len(document) + len(element) + len(value)
+    return b"".join((_SIZE.pack(size), document[_HEADER:-1], element, value, b"\x00"))
+
+
+def _resized(rest: bytes) -> bytes:
+    return _SIZE.pack(_HEADER + len(rest)) + rest
