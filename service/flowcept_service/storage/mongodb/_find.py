@@ -1,0 +1,108 @@
+"""Answers queries: MongoDB evaluates them, unless they look at fields that documents have only here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any, Final, cast
+
+from pymongo.errors import OperationFailure
+
+from flowcept.errors import InvalidArgumentError, Reason
+from flowcept_service.domain.records import INDEXED_FIELDS, Collection
+from flowcept_service.query import Query, run_bson, to_find, to_pipeline
+from flowcept_service.storage.documents import DATA_FIELD
+from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._raw import documents_in, without_id
+from flowcept_service.storage.mongodb._references import VERSIONS
+
+_REFUSED: Final = frozenset({2, 9, 14, 31249, 31254})
+"""What MongoDB answers to a query that it cannot evaluate: a sort by two arrays, say."""
+_HIDDEN: Final[Mapping[Collection, frozenset[str]]] = {
+    collection: frozenset({"_id", DATA_FIELD}) if collection in VERSIONS else frozenset({"_id"})
+    for collection in Collection
+}
+"""Fields that documents have in MongoDB, and nowhere else: not for a query to see."""
+
+
+def find(database: Database, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    """See ``RecordStore.find``."""
+    hidden = _HIDDEN[collection]
+    with database.errors():
+        if _mentions(query, hidden):
+            with closing(_narrowed(database, collection, query, hidden)) as documents:
+                yield from run_bson(query, documents)
+            return
+        try:
+            if query.aggregations:
+                yield from _aggregate(database, collection, query)
+            else:
+                yield from _found(database, collection, query, hidden)
+        except OperationFailure as error:
+            if error.code not in _REFUSED:
+                raise
+            reason = (error.details or {}).get("errmsg", "")
+            raise InvalidArgumentError(
+                f"the query cannot be evaluated over these documents: {reason}", reason=Reason.INVALID_FIELD
+            ) from None
+
+
+def _found(
+    database: Database, collection: Collection, query: Query, hidden: frozenset[str]
+) -> Generator[bytes, None, None]:
+    arguments = to_find(query)
+    projection = _projection(query, hidden)
+    arguments["projection"] = projection
+    documents = database.documents(collection.value, arguments.pop("filter"), allow_disk_use=False, **arguments)
+    if projection is not None and projection.get("_id") == 0:
+        yield from documents
+    else:
+        for document in documents:
+            yield without_id(document)
+
+
+def _projection(query: Query, hidden: frozenset[str]) -> dict[str, int] | None:
+    """The projection for MongoDB. ``_id`` is left out where that costs nothing, and cut off here elsewhere."""
+    wanted = {path: flag for path, flag in query.projection.items() if path != "_id"}
+    if any(wanted.values()):
+        return {**wanted, "_id": 0}
+    wanted.update(dict.fromkeys(hidden - {"_id"}, 0))
+    return wanted or None
+
+
+def _aggregate(database: Database, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    cursor = database.raw[collection.value].aggregate_raw_batches(to_pipeline(query), allowDiskUse=False)
+    with closing(cursor):
+        for batch in cursor:
+            # The driver's type says documents; these are the bytes of many.
+            yield from documents_in(cast("bytes", batch))
+
+
+def _narrowed(
+    database: Database, collection: Collection, query: Query, hidden: frozenset[str]
+) -> Generator[bytes, None, None]:
+    """The documents that an index finds for the query, or all; as other stores have them."""
+    pinned = query.hints.equalities
+    wanted = {name: {"$in": sorted(pinned[name])} for name in INDEXED_FIELDS[collection] if name in pinned}
+    projection = dict.fromkeys(hidden - {"_id"}, 0) or None
+    for document in database.documents(collection.value, wanted, projection=projection):
+        yield without_id(document)
+
+
+def _mentions(query: Query, hidden: frozenset[str]) -> bool:
+    """Whether a query looks at a hidden field. Leaving ``_id`` out of the results is no such look."""
+    projected = (path for path, flag in query.projection.items() if flag or path != "_id")
+    paths = [*_filtered(query.filter), *projected, *query.group_by, *(item.field for item in query.aggregations)]
+    if not query.aggregations:
+        paths += [path for path, _ in query.sort]
+    return any(path.partition(".")[0] in hidden for path in paths)
+
+
+def _filtered(filter: Mapping[str, Any]) -> Iterator[str]:
+    """The paths that a filter looks at."""
+    for name, operand in filter.items():
+        if name in {"$and", "$or", "$nor"}:
+            for part in operand:
+                yield from _filtered(part)
+        else:
+            yield name

@@ -1,0 +1,88 @@
+"""The MongoDB store as a whole: opened, swept and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+
+from flowcept_service.domain.events import EventEncoder
+from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
+from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._events import MongodbEventLog
+from flowcept_service.storage.mongodb._horizon import Horizon
+from flowcept_service.storage.mongodb._objects import MongodbObjectStore
+from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
+from flowcept_service.storage.mongodb._readers import ReaderReports
+from flowcept_service.storage.mongodb._records import MongodbRecordStore
+from flowcept_service.storage.mongodb._settings import MongodbSettings
+from flowcept_service.storage.mongodb._sweep import Sweeper
+from flowcept_service.storage.mongodb._watcher import Watcher
+from flowcept_service.storage.mongodb._writer import CommitWriter
+from flowcept_service.storage.pins import Pins
+
+
+class MongodbStorage:
+    """Keeps ``storage.contract.Storage`` in a MongoDB replica set, which any number of processes may share.
+
+    Args:
+        settings: Where, and how.
+        encoder: Makes the bytes of events.
+        clock: The time of commits, aware. Replicas need clocks that agree within seconds.
+        new_id: Makes the names of payloads.
+
+    Raises:
+        PreconditionError: STORAGE_INCOMPATIBLE.
+        UnavailableError: STORAGE_UNAVAILABLE.
+    """
+
+    records: RecordStore
+    objects: ObjectStore
+    payloads: PayloadStore
+    events: EventLog
+
+    def __init__(
+        self,
+        settings: MongodbSettings,
+        encoder: EventEncoder,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], ObjectId] = ObjectId,
+    ) -> None:
+        with ExitStack() as opened:
+            self.database = Database(settings)
+            opened.callback(self.database.close)
+            horizon = Horizon()
+            opened.callback(horizon.close)
+            pins = Pins()
+            readers = ReaderReports(self.database, pins, clock, settings.reader_report_seconds)
+            opened.callback(readers.close)
+            writer = CommitWriter(self.database, settings, encoder, clock, horizon)
+            opened.callback(writer.close)
+            payloads = MongodbPayloadStore(self.database, writer, pins, new_id, settings.payload_writers)
+            opened.callback(payloads.chunks.close)
+            opened.callback(Watcher(self.database, horizon).close)
+
+            self.records = MongodbRecordStore(self.database, writer)
+            self.objects = MongodbObjectStore(self.database, writer, payloads, new_id)
+            self.payloads = payloads
+            self.events = MongodbEventLog(self.database, horizon)
+            self._sweeper = Sweeper(
+                self.database,
+                writer,
+                payloads,
+                pins=pins,
+                readers=readers,
+                grace=timedelta(seconds=settings.reader_grace_seconds),
+            )
+            self._opened = opened.pop_all()
+
+    def sweep(self, retention: Retention, now: datetime) -> SweepResult:
+        """See ``Storage.sweep``."""
+        return self._sweeper.sweep(retention, now)
+
+    def close(self) -> None:
+        """See ``Storage.close``. Calling it again does nothing."""
+        self._opened.close()
