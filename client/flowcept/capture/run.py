@@ -1,0 +1,86 @@
+"""The machinery behind one run: the one place that puts session, buffer, log and spool together."""
+
+from __future__ import annotations
+
+import logging
+
+from flowcept import buffer_file
+from flowcept.capture.buffer import MessageBuffer
+from flowcept.capture.outlet import Outlet
+from flowcept.capture.publisher import PublisherFactory
+from flowcept.capture.run_log import RunLog
+from flowcept.capture.session import CaptureSession
+from flowcept.capture.spool import Spool
+from flowcept.capture.telemetry import open_telemetry
+from flowcept.config import ClientSettings
+from flowcept.host import host_facts
+
+_RUN_LOG_MEMORY = 16 * 1024 * 1024  # bytes of messages that await the buffer file in memory
+
+_log = logging.getLogger(__name__)
+
+
+class CaptureRun:
+    """A session and what stands behind it.
+
+    Args:
+        settings: The client's settings.
+        workflow_id: The workflow execution.
+        campaign_id: Its campaign.
+        publisher: Opens what messages are published with.
+    """
+
+    def __init__(
+        self, settings: ClientSettings, workflow_id: str, campaign_id: str, publisher: PublisherFactory
+    ) -> None:
+        capture = settings.capture
+        copy = buffer_file.run_path(settings.buffer_file, workflow_id) if settings.buffer_file.enabled else None
+        self._shutdown_timeout = capture.shutdown_timeout
+        self._run_log = RunLog(_RUN_LOG_MEMORY, copy)
+        self._buffer = MessageBuffer(
+            settings=capture,
+            spool=Spool(capture.spill_directory, workflow_id),
+            run_log=self._run_log,
+            outlet=Outlet(publisher) if capture.db_flush_mode == "online" else None,
+        )
+        facts = host_facts() if capture.enrich_messages else {"hostname": host_facts()["hostname"]}
+        self.session = CaptureSession(
+            workflow_id=workflow_id,
+            campaign_id=campaign_id,
+            buffer=self._buffer,
+            facts=facts,
+            telemetry=open_telemetry(capture.telemetry),
+        )
+
+    def messages(self) -> list[dict[str, object]]:
+        """All messages so far, oldest first, as far as they are kept."""
+        if self._run_log.forgotten:
+            _log.warning(
+                "%d older messages of this run are published and no longer here; project.dump_buffer.enabled keeps all",
+                self._run_log.forgotten,
+            )
+        return self._buffer.messages()
+
+    def close(self, *, in_child: bool) -> None:
+        """Publish what is left and complete the buffer file. Never raises.
+
+        Args:
+            in_child: This is a forked child of the process that started the run; its parent completes the file.
+        """
+        unsent = self._buffer.close(self._shutdown_timeout)
+        if unsent.files:
+            _log.warning(
+                "The service could not take all messages of workflow %s; they are in %s. When it is back: "
+                "flowcept replay %s",
+                self.session.workflow_id,
+                unsent.files[0].parent,
+                " ".join(f"'{file}'" for file in unsent.files),
+            )
+        if unsent.lost:
+            _log.error("%d messages of workflow %s are lost", unsent.lost, self.session.workflow_id)
+        if in_child:
+            return
+        try:
+            self._run_log.finish()
+        except OSError as error:
+            _log.warning("The buffer file of workflow %s cannot be written: %s", self.session.workflow_id, error)
