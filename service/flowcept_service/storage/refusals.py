@@ -9,11 +9,12 @@ from flowcept.errors import (
     InvalidArgumentError,
     NotFoundError,
     OutOfRangeError,
+    PreconditionError,
     Reason,
     VersionConflictError,
     shorten,
 )
-from flowcept_service.domain.events import LogBounds
+from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.domain.objects import ObjectVersion, Staging
 
 
@@ -95,6 +96,17 @@ def check_held(after: int, bounds: LogBounds) -> None:
             oldest_sequence=bounds.oldest,
             last_sequence=bounds.last,
         )
+
+
+def does_not_continue(last: int, block: EventBlock) -> PreconditionError:
+    """A block that is to be copied into a log does not begin where the log ends."""
+    return PreconditionError(
+        f"events {block.first} to {block.last} do not continue a log that ends at {last}: this copy was written to by "
+        "somebody else",
+        reason=Reason.STORAGE_INCOMPATIBLE,
+        last_sequence=last,
+        first_sequence=block.first,
+    )
 
 
 def sequence_not_reached(sequence: int, last: int) -> OutOfRangeError:

@@ -151,9 +151,7 @@ def _inline(change: ObjectChange, before: Document | None) -> bytes | None:
     return None if kept is None else bytes(kept)
 
 
-def _retire(
-    unit: Unit, change: ObjectChange, planned: PlannedChange, current: ObjectVersion, before: Document
-) -> None:
+def _retire(unit: Unit, change: ObjectChange, planned: PlannedChange, current: ObjectVersion, before: Document) -> None:
     """Keep the version that is replaced, or let go of its bytes."""
     if planned.retained is not None:
         unit.append(HISTORY, encode_document(before))

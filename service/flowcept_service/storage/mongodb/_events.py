@@ -103,5 +103,5 @@ class MongodbEventLog:
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        position: int = row["position"]
-        return position
+        # The upsert leaves no case without a row.
+        return sequence if row is None else int(row["position"])

@@ -70,9 +70,7 @@ def log_bounds(document: Mapping[str, Any]) -> LogBounds:
 
 def counter_update(unit: Unit, added_bytes: int) -> dict[str, Any]:
     """How a unit changes the counter."""
-    update: dict[str, Any] = {
-        "$inc": {"last": len(unit.bodies), "size_bytes": added_bytes - unit.log.removed_bytes}
-    }
+    update: dict[str, Any] = {"$inc": {"last": len(unit.bodies), "size_bytes": added_bytes - unit.log.removed_bytes}}
     if unit.log.oldest is not None:
         update["$set"] = {"oldest": unit.log.oldest}
     return update

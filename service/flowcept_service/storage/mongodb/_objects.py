@@ -108,9 +108,7 @@ class MongodbObjectStore:
     def _current(self, object_id: str) -> ObjectVersion:
         wanted = {"object_id": object_id}
         with self._database.errors():
-            found = list(
-                self._database.documents(Collection.OBJECTS.value, wanted, projection=_NO_BYTES, limit=1)
-            )
+            found = list(self._database.documents(Collection.OBJECTS.value, wanted, projection=_NO_BYTES, limit=1))
         if not found:
             raise object_not_found(object_id)
         return decode_version(without_id(found[0]))

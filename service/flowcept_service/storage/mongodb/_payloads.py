@@ -57,12 +57,14 @@ class MongodbPayloadStore:
         self.chunks = ChunkCollection(database, writers)
         self._reader = PayloadReader(database, self.chunks, pins)
 
-    def stage(self, upload_id: str, object_id: str, now: datetime) -> Staging:
+    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
         """See ``PayloadStore.stage``."""
-        # Named by the time, so that a sweep can tell how old unreferenced bytes are.
-        fresh = ObjectId(int(now.timestamp()).to_bytes(_TIME_BYTES, "big") + self._new_id().binary[_TIME_BYTES:])
+        if payload_id is None:
+            # Named by the time, so that a sweep can tell how old unreferenced bytes are.
+            seconds = int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
+            payload_id = ObjectId(seconds + self._new_id().binary[_TIME_BYTES:])
         with self._database.errors():
-            return self._rows.take(upload_id, object_id, fresh, now)
+            return self._rows.take(upload_id, object_id, payload_id, now)
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """See ``PayloadStore.append``."""

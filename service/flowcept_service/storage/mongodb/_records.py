@@ -136,9 +136,7 @@ class _DeleteRecords:
                 continue
             data = encode_document(document)
             unit.delete(table, record_id)
-            unit.event(
-                record_draft(self.collection, record_id, EventAction.DELETED, document, data=data, now=unit.now)
-            )
+            unit.event(record_draft(self.collection, record_id, EventAction.DELETED, document, data=data, now=unit.now))
             deleted += 1
         return deleted
 

@@ -118,9 +118,7 @@ def _make_collection(database: MongoDatabase[dict[str, Any]], name: str) -> None
             raise
 
 
-def _make_indexes(
-    database: MongoDatabase[dict[str, Any]], name: str, indexes: tuple[_Index, ...], where: str
-) -> None:
+def _make_indexes(database: MongoDatabase[dict[str, Any]], name: str, indexes: tuple[_Index, ...], where: str) -> None:
     # An existing Flowcept may have made an index with other options; what counts is that there is one.
     present = {tuple(index["key"]) for index in database[name].list_indexes()}
     wanted = [index for index in indexes if index.fields not in present]

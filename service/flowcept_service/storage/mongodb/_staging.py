@@ -82,9 +82,7 @@ class StagingRows:
             raise upload_busy(staging)
         return bytes(row["tail"])
 
-    def grow(
-        self, staging: Staging, grown: Staging, tail: bytes, session: ClientSession | None = None
-    ) -> None:
+    def grow(self, staging: Staging, grown: Staging, tail: bytes, session: ClientSession | None = None) -> None:
         """Note that an upload has grown.
 
         Raises:

@@ -20,13 +20,12 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from flowcept.errors import PreconditionError, Reason
 from flowcept_service.domain.events import EventEncoder
 from flowcept_service.storage.grouping import GroupLimits, GroupQueue, Waiting
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import (
-    TRANSIENT_LABEL,
     UNKNOWN_COMMIT_LABEL,
-    WRITE_CONFLICT,
     is_passing,
     is_transient,
 )
@@ -186,6 +185,10 @@ class CommitWriter:
         """Take the counter; where it stood."""
         log = self._database.collection(LOG)
         counter = log.find_one_and_update({"_id": LOG_ID}, {"$inc": {"commits": 1}}, session=session)
+        if counter is None:
+            raise PreconditionError(
+                "the database was dropped under the running service; restart it", reason=Reason.STORAGE_INCOMPATIBLE
+            )
         return Position(counter["commits"], counter["last"])
 
     def _write(self, unit: Unit, session: ClientSession) -> None:
