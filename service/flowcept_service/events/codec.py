@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from flowcept.v1.event_pb2 import Event
 from flowcept.v1.provenance_service_pb2 import SubscribeResponse
-from flowcept_service.domain.events import EventAction, EventDraft, EventKind
+from flowcept_service.domain.events import EventAction, EventDraft, EventKind, LoggedEvent
 from flowcept_service.domain.identifiers import MAX_IDENTIFIER_BYTES
 from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.wire import varint
@@ -80,6 +80,21 @@ class ProtobufEventEncoder:
         """The event with its sequence, as an entry of ``SubscribeResponse.events``."""
         number = varint(sequence)
         return b"".join((b"\x0a", varint(1 + len(number) + len(body)), b"\x08", number, body))
+
+
+class ProtobufEventReader:
+    """The ``EventReader`` of the service."""
+
+    def read(self, frames: bytes) -> Iterator[LoggedEvent]:
+        """The events in joined frames, in order."""
+        for event in decode_events(frames):
+            yield LoggedEvent(
+                kind=EventKind(event.kind),
+                action=EventAction(event.action),
+                id=event.id,
+                commit_time=event.commit_time.ToDatetime(UTC),
+                document=event.document.bson,
+            )
 
 
 def decode_events(frames: bytes) -> Sequence[Event]:

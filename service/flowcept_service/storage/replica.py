@@ -74,7 +74,8 @@ class Replica(Protocol):
     def apply(self, batch: ReplicaBatch) -> None:
         """Apply a batch atomically; durable on return. Waiters for events are woken.
 
-        Payloads that do not come inline were staged under their own ``payload_id`` before; their staging is discarded afterwards.
+        Payloads that do not come inline were staged before, under their own ``payload_id``; their staging is discarded
+        afterwards.
 
         Raises:
             PreconditionError: STORAGE_INCOMPATIBLE, when the blocks do not continue the log.

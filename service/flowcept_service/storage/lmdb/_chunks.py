@@ -49,7 +49,9 @@ class ChunkTable:
         self._environment = environment
         self._rows = environment.table("chunks")
 
-    def append(self, txn: WriteTransaction, payload_id: ObjectId, offset: int, data: Sequence[bytes | memoryview]) -> int:
+    def append(
+        self, txn: WriteTransaction, payload_id: ObjectId, offset: int, data: Sequence[bytes | memoryview]
+    ) -> int:
         """Put bytes at an offset; the offset behind them."""
         prefix = payload_id.binary
         for value in coalesce(data):

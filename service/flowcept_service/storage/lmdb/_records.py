@@ -88,7 +88,9 @@ class LmdbRecordStore:
             if count < DELETED_AT_ONCE:
                 return deleted
 
-    def _delete_some(self, txn: WriteTransaction, collection: IndexedCollection, field: str, value: str, end: int) -> int:
+    def _delete_some(
+        self, txn: WriteTransaction, collection: IndexedCollection, field: str, value: str, end: int
+    ) -> int:
         entries = list(islice(collection.entries_with(txn.reader, field, value, end), DELETED_AT_ONCE))
         if not entries:
             return 0

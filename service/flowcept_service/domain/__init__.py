@@ -1,0 +1,1 @@
+"""Domain types and pure rules: no protobuf, no gRPC, no storage."""

@@ -1,0 +1,83 @@
+"""Provenance records as the stores see them: plain documents with an identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from flowcept.errors import FlowceptError
+
+from flowcept_service.domain.events import EventKind
+
+Document = dict[str, Any]
+"""A decoded BSON document: string keys, values as ``bson.decode`` gives them."""
+
+
+class Collection(StrEnum):
+    """A set of documents that can be queried; the values are the collections' names in every store."""
+
+    TASKS = "tasks"
+    WORKFLOWS = "workflows"
+    AGENTS = "agents"
+    OBJECTS = "objects"
+    OBJECT_HISTORY = "object_history"
+
+
+RECORD_KINDS: Mapping[Collection, EventKind] = {
+    Collection.TASKS: EventKind.TASK,
+    Collection.WORKFLOWS: EventKind.WORKFLOW,
+    Collection.AGENTS: EventKind.AGENT,
+}
+"""The collections that ``RecordStore.write`` accepts, with the kind of their events."""
+
+ID_FIELDS: Mapping[Collection, str] = {
+    Collection.TASKS: "task_id",
+    Collection.WORKFLOWS: "workflow_id",
+    Collection.AGENTS: "agent_id",
+    Collection.OBJECTS: "object_id",
+}
+"""The field that identifies a document of a collection."""
+
+INDEXED_FIELDS: Mapping[Collection, tuple[str, ...]] = {
+    Collection.TASKS: ("task_id", "workflow_id", "campaign_id", "parent_task_id", "activity_id"),
+    Collection.WORKFLOWS: ("workflow_id", "campaign_id", "parent_workflow_id", "name"),
+    Collection.AGENTS: ("agent_id", "workflow_id", "campaign_id"),
+    Collection.OBJECTS: ("object_id", "workflow_id", "task_id", "campaign_id", "type", "data_sha256"),
+    Collection.OBJECT_HISTORY: ("object_id", "workflow_id", "task_id", "campaign_id", "type", "data_sha256"),
+}
+"""The top-level string fields on which an equality must not scan, in every store."""
+
+Merge = Callable[[Document | None], Document]
+"""From the record as it is (None: there is none) to the record after a message.
+
+Pure: it may run more than once, and leaves its argument alone. Raises InvalidArgumentError when the message cannot be
+merged (a record over its size limit, say).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWrite:
+    """One message that is to be merged into one record."""
+
+    collection: Collection
+    """One of ``RECORD_KINDS``."""
+    record_id: str
+    message_id: str
+    """Makes a repeat harmless; empty when the message has none."""
+    merge: Merge
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What became of a RecordWrite: stored with a sequence, known before, or refused with an error."""
+
+    sequence: int = 0
+    """Sequence of its event; 0 when nothing was stored."""
+    error: FlowceptError | None = None
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether the message had been stored before."""
+        return self.sequence == 0 and self.error is None
