@@ -1,0 +1,393 @@
+"""What every ``RecordStore`` promises: writing and deleting records."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NoReturn
+
+import pytest
+from bson import Int64
+
+from flowcept.errors import InvalidArgumentError, Reason, UnavailableError
+from flowcept_service.domain.events import EventAction, EventKind
+from flowcept_service.domain.limits import MAX_RECORD_BYTES
+from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
+from flowcept_service.domain.retention import Retention
+from flowcept_service.query import parse_query
+from tests.conformance.harness import StoreHarness, in_parallel, record, task
+
+REFUSAL = InvalidArgumentError("this message cannot be merged", field="used")
+
+
+def refuse(known: Document | None) -> NoReturn:
+    raise REFUSAL
+
+
+class WritingRecords:
+    def test_a_new_record_is_what_its_message_says(self, store: StoreHarness) -> None:
+        (outcome,) = store.storage.records.write([task("t1", workflow_id="w", used={"x": 1})])
+
+        assert outcome == WriteOutcome(sequence=1)
+        found = store.storage.records.get(Collection.TASKS, "t1")
+        assert found == {"task_id": "t1", "workflow_id": "w", "used": {"x": 1}}
+
+    def test_an_unknown_record_is_none(self, store: StoreHarness) -> None:
+        assert store.storage.records.get(Collection.TASKS, "t1") is None
+
+    def test_no_messages_have_no_outcomes_and_no_events(self, store: StoreHarness) -> None:
+        assert store.storage.records.write([]) == []
+        assert store.storage.events.bounds().last == 0
+
+    def test_merging_starts_from_the_record_as_it_is(self, store: StoreHarness) -> None:
+        seen: list[Document | None] = []
+
+        def merge(known: Document | None) -> Document:
+            seen.append(known)
+            return {"task_id": "t1", "count": 1 if known is None else known["count"] + 1}
+
+        write = RecordWrite(Collection.TASKS, "t1", "", merge)
+        store.storage.records.write([write])
+        store.storage.records.write([write])
+
+        assert seen[0] is None
+        assert seen[-1] == {"task_id": "t1", "count": 1}
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "count": 2}
+
+    def test_messages_of_one_batch_are_merged_in_their_order(self, store: StoreHarness) -> None:
+        outcomes = store.storage.records.write([task("t1", a=1, b=1), task("t2"), task("t1", b=2), task("t1", c=3)])
+
+        assert [outcome.sequence for outcome in outcomes] == [1, 2, 3, 4]
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "a": 1, "b": 2, "c": 3}
+
+    def test_one_batch_may_hold_records_of_every_kind(self, store: StoreHarness) -> None:
+        kinds = (Collection.TASKS, Collection.WORKFLOWS, Collection.AGENTS)
+        store.storage.records.write([record(kind, "same-id", note=kind.value) for kind in kinds])
+
+        for kind in kinds:
+            found = store.storage.records.get(kind, "same-id")
+            assert found is not None
+            assert found["note"] == kind.value
+            assert store.storage.records.count(kind) == 1
+
+    def test_what_is_returned_is_a_copy(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", used={"x": 1})])
+        first = store.storage.records.get(Collection.TASKS, "t1")
+        assert first is not None
+        first["used"]["x"] = 2
+
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "used": {"x": 1}}
+
+    def test_values_come_back_as_they_were(self, store: StoreHarness) -> None:
+        values: dict[str, Any] = {
+            "int64": Int64(2**62),
+            "float": -0.5,
+            "text": "$used $$ROOT é",
+            "bytes": b"\x00\xff",
+            "none": None,
+            "list": [1, [2, {"a": []}]],
+            "nested": {"$ref": "x", "a.b": 1, "$id": {"": True}},
+        }
+        store.storage.records.write([task("t1", **values)])
+
+        found = store.storage.records.get(Collection.TASKS, "t1")
+        assert found == {"task_id": "t1", **values}
+        assert type(found["int64"]) is Int64
+
+    def test_times_come_back_in_utc(self, store: StoreHarness) -> None:
+        moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+        store.storage.records.write([task("t1", started_at=moment)])
+
+        found = store.storage.records.get(Collection.TASKS, "t1")
+        assert found is not None
+        assert found["started_at"] == moment
+
+    def test_records_outlive_the_process(self, store: StoreHarness) -> None:
+        store.storage.records.write([task(f"t{n}", n=n) for n in range(100)])
+        store.reopen()
+
+        assert store.storage.records.count(Collection.TASKS) == 100
+        assert store.storage.records.get(Collection.TASKS, "t99") == {"task_id": "t99", "n": 99}
+
+    def test_long_identifiers_with_one_beginning_stay_apart(self, store: StoreHarness) -> None:
+        names = ["x" * 254 + end for end in "ab"]
+        store.storage.records.write([task(name, n=n) for n, name in enumerate(names)])
+
+        assert [(store.storage.records.get(Collection.TASKS, name) or {})["n"] for name in names] == [0, 1]
+
+    def test_writers_to_one_record_lose_nothing(self, store: StoreHarness) -> None:
+        def increment(known: Document | None) -> Document:
+            return {"task_id": "t1", "count": 1 + (known or {"count": 0})["count"]}
+
+        def client() -> list[int]:
+            writes = [RecordWrite(Collection.TASKS, "t1", "", increment)] * 5
+            return [outcome.sequence for _ in range(5) for outcome in store.storage.records.write(writes)]
+
+        sequences = [sequence for own in in_parallel([client] * 8) for sequence in own]
+
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "count": 200}
+        assert sorted(sequences) == list(range(1, 201))
+
+
+class RefusingMessages:
+    def test_a_refused_message_changes_nothing_and_sinks_no_other(self, store: StoreHarness) -> None:
+        writes = [task(f"t{n}", n=n) for n in range(500)]
+        writes[123] = RecordWrite(Collection.TASKS, "t123", "m", refuse)
+
+        outcomes = store.storage.records.write(writes)
+
+        assert outcomes[123].error is REFUSAL
+        assert not outcomes[123].duplicate
+        assert store.storage.records.get(Collection.TASKS, "t123") is None
+        assert [outcome.sequence for outcome in outcomes if outcome.error is None] == list(range(1, 500))
+        assert store.storage.records.count(Collection.TASKS) == 499
+        assert [event["id"] for event in store.events()] == [f"t{n}" for n in range(500) if n != 123]
+
+    def test_a_refused_message_leaves_the_record_to_the_next_one(self, store: StoreHarness) -> None:
+        outcomes = store.storage.records.write(
+            [task("t1", a=1), RecordWrite(Collection.TASKS, "t1", "", refuse), task("t1", b=2)]
+        )
+
+        assert [outcome.sequence for outcome in outcomes] == [1, 0, 2]
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "a": 1, "b": 2}
+
+    def test_a_batch_of_refused_messages_leaves_no_trace(self, store: StoreHarness) -> None:
+        store.storage.records.write([RecordWrite(Collection.TASKS, "t1", "m", refuse)] * 2)
+
+        assert store.storage.records.count(Collection.TASKS) == 0
+        assert store.storage.events.bounds().last == 0
+
+    def test_a_record_that_grows_too_large_is_refused(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", a="x" * (MAX_RECORD_BYTES // 2))])
+
+        large, small = store.storage.records.write([task("t1", b="x" * (MAX_RECORD_BYTES // 2)), task("t2")])
+
+        assert large.error is not None
+        assert large.error.reason == Reason.RECORD_TOO_LARGE
+        assert small.sequence == 2
+        assert "b" not in (store.storage.records.get(Collection.TASKS, "t1") or {})
+
+    @pytest.mark.parametrize("value", [2**64, {1: "a"}, {"k": object()}], ids=["big integer", "integer key", "object"])
+    def test_what_bson_cannot_hold_is_refused(self, store: StoreHarness, value: object) -> None:
+        bad, good = store.storage.records.write([task("t1", a=value), task("t2")])
+
+        assert bad.error is not None
+        assert bad.error.reason == Reason.INVALID_DOCUMENT
+        assert good.sequence == 1
+
+    def test_a_defect_in_one_callers_merge_is_that_callers_alone(self, store: StoreHarness) -> None:
+        """A merge that breaks its promise must not sink those whose messages share its commit."""
+
+        def defect(known: Document | None) -> Document:
+            raise RuntimeError("defect")
+
+        def broken() -> list[WriteOutcome]:
+            with pytest.raises(RuntimeError, match="defect"):
+                store.storage.records.write([task("lost"), RecordWrite(Collection.TASKS, "t", "", defect)])
+            return []
+
+        def sound(n: int) -> list[WriteOutcome]:
+            return [outcome for k in range(10) for outcome in store.storage.records.write([task(f"t{n}-{k}")])]
+
+        outcomes = in_parallel([broken] * 4 + [partial(sound, n) for n in range(4)])
+
+        assert sorted(outcome.sequence for own in outcomes for outcome in own) == list(range(1, 41))
+        assert store.storage.records.get(Collection.TASKS, "lost") is None
+
+
+class RepeatingMessages:
+    def test_a_repeat_is_acknowledged_and_not_stored_again(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", "m1", n=1), task("t2", "m2", n=1)])
+
+        first, second, third = store.storage.records.write(
+            [task("t1", "m1", n=2), task("t3", "m3"), task("t2", "m2", n=2)]
+        )
+
+        assert (first.duplicate, second.duplicate, third.duplicate) == (True, False, True)
+        assert second.sequence == 3
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "n": 1}
+        assert store.storage.events.bounds().last == 3
+
+    def test_a_repeat_within_a_batch_is_known(self, store: StoreHarness) -> None:
+        outcomes = store.storage.records.write([task("t1", "m1", n=1), task("t1", "m1", n=2)])
+
+        assert [outcome.duplicate for outcome in outcomes] == [False, True]
+        assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "n": 1}
+
+    def test_a_repeat_is_known_after_a_restart(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", "m1")])
+        store.reopen()
+
+        assert store.storage.records.write([task("t1", "m1")]) == [WriteOutcome()]
+
+    def test_racing_repeats_are_stored_once(self, store: StoreHarness) -> None:
+        batch = [task(f"t{n}", f"m{n}") for n in range(20)]
+
+        outcomes = in_parallel([lambda: store.storage.records.write(batch)] * 8)
+
+        stored = [outcome.sequence for own in outcomes for outcome in own if not outcome.duplicate]
+        assert sorted(stored) == list(range(1, 21))
+        assert store.storage.events.bounds().last == 20
+
+    def test_a_refused_message_may_be_sent_again_corrected(self, store: StoreHarness) -> None:
+        store.storage.records.write([RecordWrite(Collection.TASKS, "t1", "m1", refuse)])
+
+        (outcome,) = store.storage.records.write([task("t1", "m1")])
+
+        assert outcome.sequence == 1
+
+    def test_messages_without_an_id_are_never_repeats(self, store: StoreHarness) -> None:
+        outcomes = store.storage.records.write([task("t1"), task("t1")])
+
+        assert [outcome.sequence for outcome in outcomes] == [1, 2]
+
+    def test_repeats_are_known_as_long_as_their_events_are_held(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", "m1"), task("t2", "m2")])
+        store.clock.advance(100)
+        store.storage.records.write([task("t3", "m3")])
+        store.storage.sweep(Retention(events_seconds=50), store.clock())
+
+        trimmed, held = store.storage.records.write([task("t1", "m1"), task("t3", "m3")])
+
+        assert trimmed.sequence == 4
+        assert held.duplicate
+
+
+class EventsOfRecords:
+    def test_every_message_has_its_event(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", workflow_id="w", campaign_id="c", activity_id="a", n=1)])
+        store.storage.records.write([record(Collection.WORKFLOWS, "w"), task("t1", n=2)])
+
+        created, workflow, updated = store.events()
+
+        assert [created["sequence"], workflow["sequence"], updated["sequence"]] == [1, 2, 3]
+        assert (created["kind"], created["action"], created["id"]) == (EventKind.TASK, EventAction.CREATED, "t1")
+        assert (created["workflow_id"], created["campaign_id"], created["activity_id"]) == ("w", "c", "a")
+        assert (created["object_type"], created["object_version"]) == ("", 0)
+        assert created["document"]["n"] == 1
+        assert (workflow["kind"], workflow["action"]) == (EventKind.WORKFLOW, EventAction.CREATED)
+        assert (updated["action"], updated["document"]["n"]) == (EventAction.UPDATED, 2)
+
+    def test_events_of_one_record_in_one_batch_tell_each_step(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", n=1), task("t1", n=2)])
+
+        assert [(event["action"], event["document"]["n"]) for event in store.events()] == [
+            (EventAction.CREATED, 1),
+            (EventAction.UPDATED, 2),
+        ]
+
+    def test_an_event_knows_when_it_was_committed(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1")])
+
+        (event,) = store.events()
+        assert event["commit_time"].replace(tzinfo=UTC) == store.clock()
+
+    def test_fields_that_are_no_text_are_left_out_of_the_event(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", workflow_id=None, campaign_id=7)])
+
+        (event,) = store.events()
+        assert (event["workflow_id"], event["campaign_id"]) == ("", "")
+
+
+class DeletingRecords:
+    def test_records_of_a_workflow_go_and_others_stay(self, store: StoreHarness) -> None:
+        store.storage.records.write(
+            [
+                task("t1", workflow_id="w1"),
+                task("t2", workflow_id="w2"),
+                task("t3", workflow_id="w1"),
+                record(Collection.WORKFLOWS, "w1"),
+                record(Collection.WORKFLOWS, "w2"),
+                record(Collection.AGENTS, "a1", workflow_id="w1"),
+            ]
+        )
+
+        deleted = store.storage.records.delete("workflow_id", "w1")
+
+        assert deleted == {Collection.TASKS: 2, Collection.WORKFLOWS: 1, Collection.AGENTS: 1}
+        assert [found["task_id"] for found in store.find(Collection.TASKS)] == ["t2"]
+        assert [found["workflow_id"] for found in store.find(Collection.WORKFLOWS)] == ["w2"]
+        assert store.find(Collection.TASKS, {"workflow_id": "w1"}) == []
+        assert store.storage.records.get(Collection.TASKS, "t1") is None
+
+    def test_records_of_a_campaign_go(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", campaign_id="c1"), task("t2"), record(Collection.WORKFLOWS, "w1")])
+
+        deleted = store.storage.records.delete("campaign_id", "c1")
+
+        assert deleted == {Collection.TASKS: 1, Collection.WORKFLOWS: 0, Collection.AGENTS: 0}
+
+    def test_each_deletion_has_an_event_with_the_record_as_it_was(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", workflow_id="w", n=5)])
+        store.storage.records.delete("workflow_id", "w")
+
+        event = store.events()[-1]
+        assert (event["action"], event["id"], event["workflow_id"]) == (EventAction.DELETED, "t1", "w")
+        assert event["document"] == {"task_id": "t1", "workflow_id": "w", "n": 5}
+
+    def test_deleting_nothing_has_no_event(self, store: StoreHarness) -> None:
+        deleted = store.storage.records.delete("workflow_id", "w")
+
+        assert sum(deleted.values()) == 0
+        assert store.storage.events.bounds().last == 0
+
+    def test_many_records_go(self, store: StoreHarness) -> None:
+        store.storage.records.write([task(f"t{n}", workflow_id="w") for n in range(1200)])
+
+        assert store.storage.records.delete("workflow_id", "w")[Collection.TASKS] == 1200
+        assert store.storage.records.count(Collection.TASKS) == 0
+        assert store.storage.events.bounds().last == 2400
+
+    def test_a_deleted_record_may_be_made_anew(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1", workflow_id="w", n=1)])
+        store.storage.records.delete("workflow_id", "w")
+        store.storage.records.write([task("t1", workflow_id="w")])
+
+        assert store.find(Collection.TASKS, {"workflow_id": "w"}) == [{"task_id": "t1", "workflow_id": "w"}]
+        assert store.events()[-1]["action"] is EventAction.CREATED
+
+
+class ClosedRecords:
+    def test_calls_after_close_are_unavailable(self, store: StoreHarness) -> None:
+        records = store.storage.records
+        store.storage.close()
+        store.storage.close()
+
+        for call in (
+            lambda: records.write([task("t1")]),
+            lambda: records.get(Collection.TASKS, "t1"),
+            lambda: list(records.find(Collection.TASKS, parse_query())),
+            lambda: records.count(Collection.TASKS),
+            lambda: records.delete("workflow_id", "w"),
+        ):
+            with pytest.raises(UnavailableError) as caught:
+                call()
+            assert caught.value.reason == Reason.STORAGE_UNAVAILABLE
+
+    def test_writes_under_way_are_finished(self, store: StoreHarness) -> None:
+        started = threading.Event()
+        stored: list[int] = []
+
+        def client() -> None:
+            for n in range(1000):
+                try:
+                    (outcome,) = store.storage.records.write([task(f"t{n}")])
+                except UnavailableError:
+                    return
+                stored.append(outcome.sequence)
+                started.set()
+
+        thread = threading.Thread(target=client)
+        thread.start()
+        assert started.wait(30)
+        store.storage.close()
+        thread.join(30)
+        store.reopen()
+
+        assert store.storage.events.bounds().last == len(stored)
+        assert store.storage.records.count(Collection.TASKS) == len(stored)
+
+
+class RecordSuite(WritingRecords, RefusingMessages, RepeatingMessages, EventsOfRecords, DeletingRecords, ClosedRecords):
+    """Everything about writing records."""
