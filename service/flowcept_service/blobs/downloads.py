@@ -1,0 +1,115 @@
+"""Downloads: which version and range, streamed and verified."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from flowcept.errors import IntegrityError, OutOfRangeError, Reason, shorten
+from flowcept_service.blobs.checks import check_count
+from flowcept_service.blobs.prefetch import Prefetch
+from flowcept_service.blobs.settings import BlobSettings
+from flowcept_service.domain.identifiers import check_identifier
+from flowcept_service.domain.objects import ObjectVersion
+from flowcept_service.storage.contract import ObjectStore, PayloadStore
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRange:
+    """What a caller wants to read."""
+
+    object_id: str
+    version: int | None = None
+    """None: the latest."""
+    offset: int = 0
+    length: int | None = None
+    """None: to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive bytes of a payload."""
+
+    offset: int
+    data: bytes
+
+
+class Downloads:
+    """The downloads of one service.
+
+    Args:
+        objects: Where versions are looked up.
+        payloads: Where their bytes are.
+        settings: Sizes and bounds.
+    """
+
+    def __init__(self, objects: ObjectStore, payloads: PayloadStore, settings: BlobSettings) -> None:
+        self._objects = objects
+        self._payloads = payloads
+        self._settings = settings
+
+    def download(self, wanted: DownloadRange) -> Iterator[ObjectVersion | Piece]:
+        """The version, then its bytes in order. Closing the iterator releases everything.
+
+        Raises:
+            InvalidArgumentError: INVALID_IDENTIFIER, INVALID_FIELD.
+            NotFoundError: OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED.
+            OutOfRangeError: RANGE_NOT_SATISFIABLE.
+            IntegrityError: PAYLOAD_CORRUPT, after the bytes, when the payload as a whole has not the stored digest.
+        """
+        check_identifier("object_id", wanted.object_id)
+        for field in ("version", "offset", "length"):
+            value = getattr(wanted, field)
+            if value is not None:
+                check_count(field, value)
+        version = self._objects.get(wanted.object_id, wanted.version)
+        size = version.object_size_bytes
+        if wanted.offset > size:
+            raise OutOfRangeError(
+                f"the range begins at {wanted.offset}, behind the end of the payload of {size} bytes; begin at {size} "
+                "or before",
+                offset=wanted.offset,
+                size=size,
+            )
+        left = size - wanted.offset
+        length = left if wanted.length is None else min(wanted.length, left)
+        with self._payloads.pin(version):
+            yield version
+            yield from self._pieces(version, wanted.offset, length)
+
+    def _pieces(self, version: ObjectVersion, offset: int, length: int) -> Iterator[Piece]:
+        parts = self._payloads.read(version, offset, length, self._settings.piece_bytes)
+        if length == version.object_size_bytes:
+            parts = _verified(parts, version)
+        if length <= self._settings.inline_bytes:
+            yield from _numbered(parts, offset)
+            return
+        # Reading and hashing happen beside sending, and cost the stream no time.
+        with closing(Prefetch(parts, len, self._settings.prefetch_bytes, "download-reader")) as ahead:
+            yield from _numbered(ahead, offset)
+
+
+def _numbered(parts: Iterator[bytes], offset: int) -> Iterator[Piece]:
+    for part in parts:
+        yield Piece(offset, part)
+        offset += len(part)
+
+
+def _verified(parts: Iterator[bytes], version: ObjectVersion) -> Iterator[bytes]:
+    """The same bytes, then an error unless they are those that were stored."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+        yield part
+    received = digest.hexdigest()
+    if received != version.data_sha256:
+        raise IntegrityError(
+            f"the stored bytes of version {version.version} of object {shorten(version.object_id)} are damaged: their "
+            f"SHA-256 is {received}, not {version.data_sha256}; do not use what was sent, restore the store from a "
+            "backup",
+            reason=Reason.PAYLOAD_CORRUPT,
+            object_id=version.object_id,
+            version=version.version,
+        )

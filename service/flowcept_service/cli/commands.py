@@ -1,0 +1,98 @@
+"""The command line: options, help, and errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import click
+
+from flowcept.errors import FlowceptError, InvalidArgumentError, Reason, UnavailableError
+from flowcept_service.config import STORES, ServiceSettings, settings_table
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 5
+
+_EPILOG = """\b
+Exit codes:
+  0    drained and ended, after SIGTERM or SIGINT
+  1    the store cannot be used (incompatible data, a directory without permission)
+  2    a setting is wrong
+  5    the port or the data directory is in use by another process
+  130  ended at once, by a second signal
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("flowcept-service"), prog_name="flowcept-service")
+def main() -> None:
+    r"""Keeps workflow provenance and versioned blobs, for clients in any language.
+
+    \b
+    Start a service on this machine, with its data in ./flowcept-data:
+        flowcept-service serve
+    Then, in Python:
+        from flowcept import Flowcept
+        object_id = Flowcept.db.save_or_update_object(b"hello", type="artifact")
+    """
+
+
+@main.command(epilog=_EPILOG)
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.  [127.0.0.1:50051]")
+@click.option("--store", metavar="|".join(STORES), help="Where data is kept.  [lmdb]")
+@click.option("--data-dir", metavar="DIR", help="Directory of the embedded store, made when missing.  [flowcept-data]")
+@click.option("--ready-file", metavar="FILE", help="Written once the service answers: its address as JSON.")
+@click.option("--drain-seconds", metavar="SECONDS", help="Longest wait for calls under way at the end.  [30]")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.  [info]")
+@click.option("--log-format", metavar="FORMAT", help="json or console; auto: console on a terminal.  [auto]")
+def serve(
+    *,
+    listen: str | None,
+    store: str | None,
+    data_dir: str | None,
+    ready_file: str | None,
+    drain_seconds: str | None,
+    log_level: str | None,
+    log_format: str | None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: calls under way finish, new ones are told to go elsewhere.
+
+    Every option can be set in the environment too; `flowcept-service settings` lists all of them.
+    """
+    # Late, so that --help and --version answer at once.
+    from flowcept_service.server.logs import configure_logging
+    from flowcept_service.server.run import run
+
+    try:
+        settings = ServiceSettings.load(
+            listen=listen,
+            store=store,
+            data_dir=data_dir,
+            ready_file=ready_file,
+            drain_seconds=drain_seconds,
+            log={"level": log_level, "format": log_format},
+        )
+        configure_logging(settings.log)
+        run(settings)
+    except FlowceptError as error:
+        click.echo(f"flowcept-service: {error.message}", err=True)
+        sys.exit(_exit_code(error))
+
+
+@main.command()
+def settings() -> None:
+    """List every setting: its environment variable, its default, and what it does."""
+    for row in settings_table():
+        click.echo(f"{row.env}  [{'none' if row.default is None else row.default}]")
+        click.echo(click.wrap_text(row.help.replace("``", ""), initial_indent="    ", subsequent_indent="    "))
+
+
+def _exit_code(error: FlowceptError) -> int:
+    if isinstance(error, InvalidArgumentError):
+        return EXIT_USAGE
+    if error.reason is Reason.STORAGE_IN_USE or (
+        isinstance(error, UnavailableError) and error.reason is Reason.SERVICE_UNREACHABLE
+    ):
+        return EXIT_UNAVAILABLE
+    return EXIT_FAILURE

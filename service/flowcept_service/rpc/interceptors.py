@@ -1,0 +1,156 @@
+"""What every call of the service goes through; the composition root lists them in their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError
+from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
+from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, SurroundingInterceptor, behavior_of, with_behavior
+
+REQUEST_ID_KEY = "x-request-id"
+"""Metadata by which a client names its call in the server's log, and learns the name of a failed one."""
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+_STATUS_CODES: Mapping[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
+_NOTEWORTHY = frozenset({Code.INTERNAL, Code.DATA_LOSS, Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED})
+
+_log = structlog.get_logger(__name__)
+
+
+class ThreadPools(HandlerInterceptor):
+    """Runs methods that hold their thread for long in pools of their own, so that the others always find a thread.
+
+    Args:
+        pools: By method; the others run in the server's pool.
+    """
+
+    def __init__(self, pools: Mapping[str, ThreadPoolExecutor]) -> None:
+        super().__init__()
+        self._pools = pools
+
+    def replace(self, method: str, handler: Handler) -> Handler:
+        """See HandlerInterceptor."""
+        pool = self._pools.get(method)
+        if pool is None:
+            return handler
+        inner = behavior_of(handler)
+
+        def behavior(request: Any, context: grpc.ServicerContext) -> Any:
+            return inner(request, context)
+
+        # The name that gRPC looks for; without it, the method would run in the server's pool.
+        behavior.experimental_thread_pool = pool  # type: ignore[attr-defined]
+        return with_behavior(handler, behavior)
+
+
+class RequestLog(SurroundingInterceptor):
+    """Gives each call an id, and writes a line about it when it ends.
+
+    Args:
+        clock: Monotonic seconds.
+        new_id: Makes ids for calls whose client gives none.
+    """
+
+    def __init__(self, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._new_id = new_id
+
+    @contextmanager
+    def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """See SurroundingInterceptor."""
+        started = self._clock()
+        # Not reset at the end: the next call of this thread sets its own.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._request_id(context), method=method)
+        try:
+            yield
+        finally:
+            code = context.code()  # type: ignore[attr-defined]  # the stubs lack it
+            name = "OK" if code is None else code.name
+            level = _log.warning if code is not None and code.value[0] in _NOTEWORTHY else _log.debug
+            level("call", code=name, seconds=round(self._clock() - started, 6), peer=context.peer())
+
+    def _request_id(self, context: grpc.ServicerContext) -> str:
+        for key, value in context.invocation_metadata():
+            if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+                return value
+        return self._new_id()
+
+
+class ErrorMapping(SurroundingInterceptor):
+    """Turns what is raised, in the call or while it streams, into a status with details."""
+
+    @contextmanager
+    def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """See SurroundingInterceptor."""
+        try:
+            yield
+        except FlowceptError as error:
+            _abort(context, error)
+        except grpc.RpcError:
+            # What gRPC raises from the iteration over requests when the client is gone.
+            _abort(context, CancelledError("the client ended the call before its answer"))
+        except Exception:  # noqa: BLE001 - whatever else it is, it is a defect, and the client must not see its text
+            request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+            _log.exception("a call failed for a reason that is not foreseen")
+            _abort(
+                context,
+                InternalError(
+                    f"the service failed; its log has the details under request id {request_id}", request_id=request_id
+                ),
+            )
+
+
+class Coding(HandlerInterceptor):
+    """Decodes requests and encodes responses inside the call, where errors are mapped.
+
+    gRPC would do it outside: a request that is no message of its type would be answered with INTERNAL.
+    """
+
+    def replace(self, method: str, handler: Handler) -> Handler:
+        """See HandlerInterceptor."""
+        inner = behavior_of(handler)
+        decode = _decoder(method, handler.request_deserializer)
+        encode: Callable[[Any], bytes] = handler.response_serializer or bytes
+
+        def answer(request: Any, context: grpc.ServicerContext) -> bytes:
+            return encode(inner(map(decode, request) if handler.request_streaming else decode(request), context))
+
+        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+            return map(encode, inner(map(decode, request) if handler.request_streaming else decode(request), context))
+
+        return with_behavior(handler, stream if handler.response_streaming else answer, coded=True)
+
+
+def _abort(context: grpc.ServicerContext, error: FlowceptError) -> None:
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    context.set_trailing_metadata(((DETAILS_KEY, encode_status(error)), (REQUEST_ID_KEY, request_id)))
+    _log.debug("refused", reason=error.reason, error=error.message)
+    context.abort(_STATUS_CODES[code_of(error)], message_of(error))
+
+
+def _decoder(method: str, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    if deserialize is None:
+        return bytes
+
+    def decode(message: bytes) -> Any:
+        try:
+            return deserialize(message)
+        except DecodeError:
+            raise InvalidArgumentError(
+                f"a message of {len(message)} bytes is no request of {method}; encode it with the contract in protos/",
+                field="request",
+                value=f"{len(message)} bytes",
+            ) from None
+
+    return decode

@@ -1,0 +1,1 @@
+"""The running service: put together, listening, sweeping, drained."""

@@ -1,0 +1,185 @@
+"""The composition root: the only place that names every implementation, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from flowcept_service.blobs.downloads import Downloads
+from flowcept_service.blobs.objects import Objects
+from flowcept_service.blobs.session import Surroundings
+from flowcept_service.blobs.settings import BlobSettings
+from flowcept_service.blobs.uploads import Uploads
+from flowcept_service.config import InserterOptions, RetentionOptions, ServiceSettings
+from flowcept_service.domain.retention import Retention
+from flowcept_service.events.codec import ProtobufEventEncoder
+from flowcept_service.events.subscription import Subscriptions, SubscriptionSettings
+from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, TagThresholds, host_defaults
+from flowcept_service.provenance.publishing import Publisher
+from flowcept_service.rpc import blob_servicer, provenance_servicer
+from flowcept_service.rpc.draining import Admission
+from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
+from flowcept_service.server.janitor import Janitor
+from flowcept_service.server.listening import bind
+from flowcept_service.server.options import OPTIONS
+from flowcept_service.server.service import Service
+from flowcept_service.storage.contract import Storage
+from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
+
+SERVICES = (blob_servicer.SERVICE_NAME, provenance_servicer.SERVICE_NAME)
+_SPARE_THREADS = 8
+"""Threads beyond the bound of a pool, so that a call over the bound finds one in which it is refused."""
+
+
+def compose(settings: ServiceSettings) -> Service:
+    """Open the store and bind the port; the service answers once it is started.
+
+    Raises:
+        PreconditionError: STORAGE_IN_USE, STORAGE_INCOMPATIBLE.
+        UnavailableError: The store cannot be used, or the port is in use.
+        InvalidArgumentError: The address cannot be listened on.
+    """
+    storage = open_storage(settings)
+    try:
+        return _serve(settings, storage)
+    except BaseException:
+        storage.close()
+        raise
+
+
+def open_storage(settings: ServiceSettings) -> Storage:
+    """The store that the settings name."""
+    stores: dict[str, Callable[[], Storage]] = {"lmdb": lambda: _open_lmdb(settings)}
+    return stores[settings.store]()
+
+
+def _open_lmdb(settings: ServiceSettings) -> LmdbStorage:
+    inserter = settings.inserter
+    options = LmdbSettings(settings.data_dir, flush_interval=inserter.flush_interval, flush_size=inserter.flush_size)
+    return LmdbStorage(options, ProtobufEventEncoder(), _now)
+
+
+def _serve(settings: ServiceSettings, storage: Storage) -> Service:
+    limits = settings.limits
+    retention = _retention(settings.retention)
+
+    calls = _pool(limits.max_calls, "call")
+    uploading = _pool(limits.max_uploads + _SPARE_THREADS, "upload")
+    reading = _pool(limits.max_downloads, "download")
+    subscribing = _pool(limits.max_subscriptions + _SPARE_THREADS, "subscription")
+    hashing = _pool(limits.max_uploads, "digest")
+
+    blob_settings = BlobSettings(max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes)
+    surroundings = Surroundings(storage.objects, storage.payloads, hashing, blob_settings, _now)
+    blobs = blob_servicer.BlobStoreServicer(
+        Uploads(surroundings, retention.staged_seconds, _new_id),
+        Downloads(storage.objects, storage.payloads, blob_settings),
+        Objects(storage.objects, _now),
+    )
+
+    publisher = Publisher(storage.records, _inserter(settings.inserter), PrepareContext(_now, _new_id))
+    subscriptions = Subscriptions(
+        storage.events, SubscriptionSettings(max_subscriptions=limits.max_subscriptions), time.monotonic
+    )
+    provenance = provenance_servicer.ProvenanceServicer(publisher, storage.records, storage.events, subscriptions)
+
+    admission = Admission()
+    interceptors: list[grpc.ServerInterceptor] = [
+        # First, because gRPC reads the pool from the outermost function of a handler.
+        ThreadPools(
+            {
+                f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
+                f"/{blob_servicer.SERVICE_NAME}/Download": reading,
+                f"/{provenance_servicer.SERVICE_NAME}/Query": reading,
+                f"/{provenance_servicer.SERVICE_NAME}/Subscribe": subscribing,
+            }
+        ),
+        # Around everything that takes time, and around the errors, so that it sees how a call ended.
+        RequestLog(time.monotonic, _new_id),
+        # Everything inside raises errors of ours; everything outside sees statuses.
+        ErrorMapping(),
+        # Inside the error mapping, so that a refused call gets its reason; before any work.
+        admission,
+        # Last: what is inside sees decoded messages.
+        Coding(),
+    ]
+    pools = (calls, uploading, reading, subscribing, hashing)
+    server = grpc.server(
+        calls,
+        interceptors=interceptors,
+        options=OPTIONS,
+        # Beyond the threads, so many calls may wait for one; more would only fill memory.
+        maximum_concurrent_rpcs=limits.max_calls
+        + limits.max_downloads
+        + limits.max_uploads
+        + limits.max_subscriptions
+        + 1024,
+    )
+    server.add_generic_rpc_handlers(
+        (blob_servicer.blob_handlers(blobs), provenance_servicer.provenance_handlers(provenance))
+    )
+    health_servicer = health.HealthServicer(experimental_non_blocking=True)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    for name in ("", *SERVICES):
+        health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    port = bind(server, settings.listen)
+
+    janitor = Janitor(storage, retention, settings.retention.sweep_seconds, _now)
+    return Service(
+        server=server,
+        listen=settings.listen,
+        port=port,
+        storage=storage,
+        janitor=janitor,
+        health=health_servicer,
+        admission=admission,
+        subscriptions=subscriptions,
+        pools=pools,
+    )
+
+
+def _retention(options: RetentionOptions) -> Retention:
+    return Retention(
+        staged_seconds=options.staged_seconds,
+        requests_seconds=options.requests_seconds,
+        events_seconds=options.events_seconds,
+        events_bytes=options.events_bytes,
+        unreferenced_seconds=options.unreferenced_seconds,
+    )
+
+
+def _inserter(options: InserterOptions) -> InserterSettings:
+    return InserterSettings(
+        summarize_telemetry=options.summarize_telemetry,
+        tag_critical_tasks=options.tag_critical_tasks,
+        thresholds=TagThresholds(
+            high_cpu=options.high_cpu,
+            high_mem=options.high_mem,
+            high_disk=options.high_disk,
+            long_duration=options.long_duration,
+            low_output=options.low_output,
+            high_output=options.high_output,
+        ),
+        remove_empty_fields=options.remove_empty_fields,
+        defaults=host_defaults() if options.enrich_messages else {},
+    )
+
+
+def _pool(threads: int, name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,62 @@
+"""The thread that removes what has expired."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event, Thread
+
+import structlog
+
+from flowcept.errors import FlowceptError
+from flowcept_service.domain.retention import Retention
+from flowcept_service.storage.contract import Storage
+
+_log = structlog.get_logger(__name__)
+
+
+class Janitor:
+    """Sweeps a store at intervals, until it is stopped.
+
+    Args:
+        storage: What is swept.
+        retention: How long things are kept.
+        interval: Seconds between two sweeps.
+        now: The clock.
+    """
+
+    def __init__(self, storage: Storage, retention: Retention, interval: float, now: Callable[[], datetime]) -> None:
+        self._storage = storage
+        self._retention = retention
+        self._interval = interval
+        self._now = now
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="janitor", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first sweep comes after one interval."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the sweep that is under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> None:
+        """Sweep once. A failure is logged, and tried again the next time."""
+        try:
+            result = self._storage.sweep(self._retention, self._now())
+        except FlowceptError as error:
+            _log.warning("the sweep failed", reason=error.reason, error=error.message)
+        except Exception:  # a defect in one sweep must not end all of them
+            _log.exception("the sweep failed for a reason that is not foreseen")
+        else:
+            removed = {name: count for name, count in dataclasses.asdict(result).items() if count}
+            if removed:
+                _log.info("swept", **removed)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self.sweep()

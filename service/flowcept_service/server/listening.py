@@ -1,0 +1,61 @@
+"""Binding the listening port, with errors that say what is in the way."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import grpc
+
+from flowcept.errors import InvalidArgumentError, Reason, UnavailableError
+
+_REMEDIES = {
+    errno.EADDRINUSE: "another process listens there: stop it, or choose another port (port 0 takes any free one)",
+    errno.EADDRNOTAVAIL: "this machine has no such address: use one of its own, 127.0.0.1 or 0.0.0.0",
+    errno.EACCES: "this user may not listen there: choose a port above 1023",
+}
+
+
+def bind(server: grpc.Server, listen: str) -> int:
+    """Listen on an address, without transport security.
+
+    Returns:
+        The port; 0 for a unix socket.
+
+    Raises:
+        UnavailableError: The port is in use.
+        InvalidArgumentError: The address cannot be listened on.
+    """
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise _explained(listen) from error
+    return 0 if listen.startswith("unix:") else port
+
+
+def _explained(listen: str) -> UnavailableError | InvalidArgumentError:
+    """Why binding failed; gRPC does not say, so it is tried once more by hand."""
+    try:
+        _try(listen)
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine, as host:port")
+        problem = f"cannot listen on {listen} ({error.strerror or error}): {remedy}"
+        if error.errno == errno.EADDRINUSE:
+            return UnavailableError(problem, reason=Reason.SERVICE_UNREACHABLE, listen=listen)
+        return InvalidArgumentError(problem, field="listen", value=listen)
+    return UnavailableError(f"cannot listen on {listen}: it was taken for a moment; try again", listen=listen)
+
+
+def _try(listen: str) -> None:
+    if listen.startswith("unix:"):
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.bind(listen.removeprefix("unix:"))
+        return
+    host, _, port = listen.rpartition(":")
+    for family, kind, protocol, _, where in socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(where)
+            trial.listen()

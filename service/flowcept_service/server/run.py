@@ -1,0 +1,87 @@
+"""Running the service until a signal ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import FrameType
+
+import structlog
+
+from flowcept_service.config import ServiceSettings
+from flowcept_service.server.allocator import keep_freed_memory
+from flowcept_service.server.composition import compose
+from flowcept_service.server.service import Service
+
+FORCED_EXIT_CODE = 130
+"""Exit code after a second signal."""
+
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+    Raises:
+        FlowceptError: The service cannot start; see ``compose``.
+    """
+    kept = keep_freed_memory()
+    # Signals are taken from here on, so that one during the start is not lost.
+    signals = _catch_signals()
+    service = compose(settings)
+    service.start()
+    with _announced(service, settings.ready_file):
+        _log.info(
+            "listening",
+            address=service.target,
+            store=settings.store,
+            data_dir=str(settings.data_dir.absolute()),
+            memory_kept=kept,
+        )
+        name = signals.get()
+        _log.info("draining", signal=name, grace_seconds=settings.drain_seconds)
+        Thread(target=_end_at_second, args=(signals,), name="second-signal", daemon=True).start()
+        service.stop(settings.drain_seconds)
+    _log.info("stopped")
+
+
+def _catch_signals() -> SimpleQueue[str]:
+    """The signals that ask for the end, in their order. Only the main thread may call this."""
+    signals: SimpleQueue[str] = SimpleQueue()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        signals.put(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return signals
+
+
+def _end_at_second(signals: SimpleQueue[str]) -> None:
+    name = signals.get()
+    _log.warning("ended at once", signal=name)
+    # Not sys.exit: threads that do not end are the reason for the second signal. What was acknowledged is durable.
+    os._exit(FORCED_EXIT_CODE)
+
+
+@contextmanager
+def _announced(service: Service, ready_file: Path | None) -> Iterator[None]:
+    """The ready file, from now on until the end; written atomically, so that who sees it can read it."""
+    if ready_file is None:
+        yield
+        return
+    content = {"address": service.target, "port": service.port, "pid": os.getpid()}
+    draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    draft.replace(ready_file)
+    try:
+        yield
+    finally:
+        ready_file.unlink(missing_ok=True)

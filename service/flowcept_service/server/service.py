@@ -1,0 +1,67 @@
+"""A service that was put together: started, and drained in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1.health import HealthServicer
+
+from flowcept_service.events.subscription import Subscriptions
+from flowcept_service.rpc.draining import Admission
+from flowcept_service.server.janitor import Janitor
+from flowcept_service.storage.contract import Storage
+
+_CANCELLED_SECONDS = 0.2
+"""What calls that outlast the grace period get to notice that they were cancelled."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running service that have a beginning and an end."""
+
+    server: grpc.Server
+    listen: str
+    """The address that was asked for."""
+    port: int
+    """The port that was bound; 0 for a unix socket."""
+    storage: Storage
+    janitor: Janitor
+    health: HealthServicer
+    admission: Admission
+    subscriptions: Subscriptions
+    pools: Sequence[ThreadPoolExecutor]
+
+    @property
+    def target(self) -> str:
+        """The address for clients on this machine."""
+        return self.listen if self.listen.startswith("unix:") else f"{self.listen.rpartition(':')[0]}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.server.start()
+        self.janitor.start()
+
+    def stop(self, grace: float) -> None:
+        """Drain, then close the store. What clients had acknowledged is durable long before.
+
+        Args:
+            grace: Seconds that calls under way get to finish; what is left of them is cancelled, and uploads keep
+                what has arrived.
+        """
+        # Load balancers look elsewhere, subscribers reconnect elsewhere, and new calls are told to.
+        self.health.enter_graceful_shutdown()
+        self.admission.close()
+        self.subscriptions.drain()
+        if not self.admission.wait_idle(grace):
+            _log.warning("calls outlast the grace period and are cancelled", calls=self.admission.active)
+        self.server.stop(_CANCELLED_SECONDS).wait()
+        self.janitor.stop()
+        for pool in self.pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+        self.storage.close()
