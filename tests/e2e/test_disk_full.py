@@ -1,0 +1,67 @@
+"""A full disk refuses writes, not reads, and is forgotten once there is room."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from flowcept.v1.blob_store_service_pb2 import AbortUploadRequest, DeleteObjectRequest
+from tests.support.blobs import MIB, Blobs, chunks, commit, header, pattern
+from tests.support.server import ServerProcess
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount_point = tmp_path / "small"
+    mount_point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mount_point)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a tmpfs is not allowed here: {mounted.stderr.decode().strip()}")
+    try:
+        yield mount_point
+    finally:
+        subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
+
+
+def accepted(blobs: Blobs, data: bytes) -> bool:
+    try:
+        blobs.put(data, "smaller", "smaller")
+    except grpc.RpcError:
+        return False
+    return True
+
+
+@pytest.mark.may_skip("mounting needs privileges")
+def test_a_full_disk_refuses_writes_and_serves_reads_until_there_is_room(tmp_path: Path, small_disk: Path) -> None:
+    kept, large = pattern(8 * MIB), pattern(80 * MIB, seed=1)
+    often = {"FLOWCEPT_SERVICE_SWEEP_SECONDS": "0.2"}
+    with (
+        ServerProcess(tmp_path, data_dir=small_disk / "data", environ=often) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        blobs = Blobs(channel)
+        blobs.put(kept, "kept", "kept", control_version=True)
+        blobs.put(pattern(16 * MIB, seed=2), "other", "other")
+
+        failure = blobs.refused([header("large", "large"), *chunks(large), commit(large)])
+        assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+        assert blobs.failing(lambda: blobs.object("large")).reason == "OBJECT_NOT_FOUND"
+        assert blobs.get("kept") == kept
+
+        # Room is made as a user would make it: by deleting, and by giving up what does not fit.
+        blobs.stub.AbortUpload(AbortUploadRequest(upload_id="large"))
+        blobs.stub.DeleteObject(DeleteObjectRequest(object_id="other"))
+        smaller = pattern(12 * MIB, seed=3)
+        deadline = time.monotonic() + 20
+        while not accepted(blobs, smaller):
+            assert time.monotonic() < deadline, "the deleted object's room was not given back"
+            time.sleep(0.05)
+        assert blobs.get("smaller") == smaller
+        assert blobs.get("kept") == kept

@@ -1,0 +1,155 @@
+"""Downloads: ranges, verification, and what a reader that goes away leaves behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowcept.v1.blob_store_service_pb2 import DownloadRequest
+from flowcept_service.domain.objects import ObjectVersion
+from flowcept_service.server.service import Service
+from tests.support.blobs import KIB, MIB, Blobs, failure_of, pattern
+
+DATA = pattern(5 * MIB + 3)
+MAX = 2**63 - 1
+
+
+@pytest.fixture
+def stored(blobs: Blobs) -> Blobs:
+    blobs.put(DATA, "u")
+    return blobs
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [
+        (0, None),
+        (0, 0),
+        (0, 1),
+        (1, None),
+        (MIB - 1, 2),
+        (2 * MIB, MIB),
+        (len(DATA) - 1, None),
+        (len(DATA), None),
+        (len(DATA), 5),
+        (100, MAX),
+        (0, MAX),
+    ],
+)
+def test_a_range_yields_exactly_its_bytes(stored: Blobs, offset: int, length: int | None) -> None:
+    wanted: dict[str, Any] = {"offset": offset} if length is None else {"offset": offset, "length": length}
+    assert stored.get(**wanted) == DATA[offset : None if length is None else offset + length]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(offset=st.integers(0, len(DATA)), length=st.integers(0, len(DATA)))
+def test_any_range_yields_exactly_its_bytes(stored: Blobs, offset: int, length: int) -> None:
+    assert stored.get(offset=offset, length=length) == DATA[offset : offset + length]
+
+
+def test_the_metadata_comes_first_even_without_bytes(stored: Blobs) -> None:
+    responses = list(stored.stub.Download(DownloadRequest(object_id="object", offset=len(DATA))))
+    assert [response.HasField("object") for response in responses] == [True]
+    assert responses[0].object == stored.object()
+
+
+@pytest.mark.parametrize("offset", [len(DATA) + 1, MAX])
+def test_a_range_behind_the_end_is_out_of_range(stored: Blobs, offset: int) -> None:
+    failure = stored.failing(lambda: stored.get(offset=offset))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.OUT_OF_RANGE, "RANGE_NOT_SATISFIABLE")
+    assert failure.metadata == {"offset": str(offset), "size": str(len(DATA))}
+
+
+@pytest.mark.parametrize("wanted", [{"offset": -1}, {"length": -1}, {"offset": -(2**63)}])
+def test_negative_numbers_are_refused(stored: Blobs, wanted: dict[str, Any]) -> None:
+    failure = stored.failing(lambda: stored.get(**wanted))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert failure.metadata["field"] in wanted
+
+
+@pytest.mark.parametrize("size", [10 * KIB, 5 * MIB])
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_a_flipped_byte_is_told_to_the_reader_instead_of_a_clean_end(
+    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch, size: int, at: str
+) -> None:
+    made = blobs.put(pattern(size), "u", control_version=True)
+    original = service.storage.payloads.read
+    damaged_at = 0 if at == "first" else size - 1
+
+    def damaged(version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
+        for part in original(version, offset, length, piece):
+            if offset <= damaged_at < offset + len(part):
+                index = damaged_at - offset
+                yield part[:index] + bytes((part[index] ^ 1,)) + part[index + 1 :]
+            else:
+                yield part
+            offset += len(part)
+
+    monkeypatch.setattr(service.storage.payloads, "read", damaged)
+    failure = blobs.failing(blobs.get)
+    assert (failure.code, failure.reason) == (grpc.StatusCode.DATA_LOSS, "PAYLOAD_CORRUPT")
+    assert failure.metadata == {"object_id": "object", "version": str(made.version)}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_a_reader_that_goes_away_leaves_nothing_behind(
+    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.put(pattern(64 * MIB), "u")
+    pinned: list[int] = []
+    original = service.storage.payloads.pin
+
+    class Counted:
+        def __init__(self, version: ObjectVersion) -> None:
+            self._pin: Any = original(version)
+
+        def __enter__(self) -> None:
+            pinned.append(1)
+            self._pin.__enter__()
+
+        def __exit__(self, *error: Any) -> None:
+            pinned.pop()
+            self._pin.__exit__(*error)
+
+    monkeypatch.setattr(service.storage.payloads, "pin", Counted)
+    streams = [blobs.stub.Download(DownloadRequest(object_id="object")) for _ in range(3)]
+    for stream in streams:
+        next(stream)
+    until(lambda: len(pinned) == 3)
+    for stream in streams:
+        stream.cancel()
+    until(lambda: not pinned)
+    until(lambda: not any(thread.name == "download-reader" for thread in threading.enumerate()))
+
+
+def test_a_version_that_is_overwritten_is_read_to_its_end(service: Service, blobs: Blobs) -> None:
+    data = pattern(64 * MIB)
+    blobs.put(data, "u0")
+    stream = blobs.stub.Download(DownloadRequest(object_id="object"))
+    next(stream)
+    blobs.put(b"new", "u1")
+    service.janitor.sweep()
+    assert b"".join(response.chunk.data for response in stream) == data
+    assert blobs.get() == b"new"
+
+
+def test_bytes_that_are_no_message_are_refused_as_bad_input(service: Service) -> None:
+    with grpc.insecure_channel(service.target) as channel:
+        call: Any = channel.unary_stream("/flowcept.v1.BlobStore/Download")
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(b"\xff"))
+        failure = failure_of(caught.value)
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
