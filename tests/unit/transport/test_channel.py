@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowcept.config import ClientSettings, RetrySettings
+from flowcept.errors import CancelledError, InvalidArgumentError, UnauthenticatedError
+from flowcept.transport import Connection
+from flowcept.transport._channel import open_channel, service_config
+from flowcept.transport._token import TokenSource
+
+
+def settings(**values: Any) -> ClientSettings:
+    return ClientSettings.load(environ={}, settings_path=None, **values)
+
+
+def methods(config: str) -> set[tuple[str, str]]:
+    return {(name["service"], name["method"]) for entry in json.loads(config)["methodConfig"] for name in entry["name"]}
+
+
+def test_calls_that_may_be_repeated_are_repeated_by_grpc() -> None:
+    config = service_config(RetrySettings(max_attempts=3, initial_backoff=0.1, max_backoff=2.0))
+    assert ("flowcept.v1.BlobStore", "GetObject") in methods(config)
+    assert ("flowcept.v1.Provenance", "Publish") in methods(config)
+    policy = json.loads(config)["methodConfig"][0]["retryPolicy"]
+    assert policy["maxAttempts"] == 3
+    assert policy["initialBackoff"] == "0.100s"
+    assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
+
+
+def test_deletions_and_uploads_are_not_repeated_by_grpc() -> None:
+    repeated = {method for _, method in methods(service_config(RetrySettings()))}
+    assert repeated.isdisjoint({"DeleteObject", "DeleteRecords", "Upload"})
+
+
+def test_one_attempt_switches_repetition_off() -> None:
+    assert "methodConfig" not in json.loads(service_config(RetrySettings(max_attempts=1)))
+
+
+def test_calls_are_spread_over_all_addresses_of_the_target() -> None:
+    assert json.loads(service_config(RetrySettings()))["loadBalancingConfig"] == [{"round_robin": {}}]
+
+
+def test_an_unreadable_certificate_names_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"tls\.ca_file"):
+        open_channel(settings(tls={"ca_file": tmp_path / "missing.pem"}))
+
+
+def test_the_token_goes_with_every_call() -> None:
+    assert TokenSource(settings(token="secret")).metadata() == (("authorization", "Bearer secret"),)
+    assert TokenSource(settings()).metadata() == ()
+
+
+def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("first\n")
+    source = TokenSource(settings(token_file=path))
+    assert source.metadata() == (("authorization", "Bearer first"),)
+    path.write_text("second\n")
+    os.utime(path, ns=(1, 1))  # another time, however coarse the clock of the file system
+    assert source.metadata() == (("authorization", "Bearer second"),)
+
+
+def test_a_missing_token_file_is_said_before_any_call(tmp_path: Path) -> None:
+    with pytest.raises(UnauthenticatedError, match="FLOWCEPT_TOKEN_FILE"):
+        TokenSource(settings(token_file=tmp_path / "missing")).metadata()
+
+
+def test_a_closed_connection_says_so() -> None:
+    connection = Connection(settings())
+    connection.close()
+    with pytest.raises(CancelledError, match="closed"):
+        connection.is_serving()
