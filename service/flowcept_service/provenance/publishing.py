@@ -11,7 +11,7 @@ from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.merge_state import state_first
 from flowcept_service.domain.records import Collection, Document, RecordWrite
-from flowcept_service.provenance.inserter import InserterSettings, PreparedRecord, PrepareContext, merge, prepare
+from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, PreparedRecord, merge, prepare
 from flowcept_service.storage.contract import RecordStore
 
 MAX_MESSAGES = 10_000

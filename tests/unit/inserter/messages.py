@@ -10,7 +10,7 @@ import bson
 from bson.codec_options import CodecOptions
 
 from flowcept_service.domain.merge_state import MERGE_STATE
-from flowcept_service.provenance.inserter import InserterSettings, PreparedRecord, PrepareContext, merge, prepare
+from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, PreparedRecord, merge, prepare
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)

@@ -1,0 +1,1 @@
+"""Provenance: publishing, querying and deleting records."""
