@@ -1,0 +1,48 @@
+"""Stores of this package's tests."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
+from tests.conformance.harness import BsonEventEncoder, FakeClock
+
+Open = Callable[[Path], LmdbStorage]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def open_store(clock: FakeClock) -> Iterator[Open]:
+    """Opens stores, and closes them when the test is over."""
+    opened: list[LmdbStorage] = []
+
+    def open_(directory: Path) -> LmdbStorage:
+        store = LmdbStorage(LmdbSettings(directory, map_size=1 << 20), BsonEventEncoder(), clock)
+        opened.append(store)
+        return store
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 32 MiB."""
+    place = tmp_path / "small-disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small file system needs root: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
