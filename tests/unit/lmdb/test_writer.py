@@ -81,7 +81,7 @@ class Bench:
         return futures
 
     def _are_waiting(self, count: int) -> bool:
-        return self.writer.queue.waiting() == count
+        return self.writer.queue._queue.qsize() == count
 
     def value(self, key: str) -> bytes | None:
         with self.environment.read() as txn:
