@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from flowcept.config import RetrySettings
-from flowcept.errors import DeadlineError, FlowceptError, NotFoundError, Reason, ResourceExhaustedError, UnavailableError
+from flowcept.errors import (
+    DeadlineError,
+    FlowceptError,
+    NotFoundError,
+    Reason,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from flowcept.transport import Timing
 from flowcept.transport._retry import Patience, is_transient
 
