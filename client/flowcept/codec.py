@@ -45,8 +45,6 @@ CODEC_OPTIONS: CodecOptions[Document] = CodecOptions(
 )
 """How BSON is read and written everywhere in Flowcept."""
 
-_RAW_OPTIONS: CodecOptions[RawBSONDocument] = CODEC_OPTIONS.with_options(document_class=RawBSONDocument)
-
 _JSON_OPTIONS = json_util.JSONOptions(
     json_mode=json_util.JSONMode.RELAXED,
     tz_aware=True,
@@ -94,8 +92,15 @@ def wire_document(data: bytes, encoding: document_pb2.DocumentEncoding = BSON) -
     return document_pb2.Document(bson=data)
 
 
-def decode_document(document: document_pb2.Document, field: str) -> Document | None:
+def decode_document(
+    document: document_pb2.Document, field: str, options: CodecOptions[Document] = CODEC_OPTIONS
+) -> Document | None:
     """The document that arrived in either encoding; None when it is absent.
+
+    Args:
+        document: What arrived.
+        field: Name of the field that it is the value of, for errors.
+        options: How BSON becomes Python values. The service keeps UUIDs as the binary values that they are in BSON.
 
     Raises:
         InvalidArgumentError: INVALID_DOCUMENT: damaged, not a document, or over the limits.
@@ -105,10 +110,10 @@ def decode_document(document: document_pb2.Document, field: str) -> Document | N
         return None
     if encoding == "bson":
         _check_size(len(document.bson), field)
-        return decode_bson(document.bson, field)
+        return decode_bson(document.bson, field, options)
     _check_size(len(document.json), field)
     # Through BSON, so that both encodings give the same values and refuse the same ones.
-    return _decode(encode_bson(_parse_json(document.json, field), field))
+    return _decode(encode_bson(_parse_json(document.json, field), field), options)
 
 
 def encode_bson(value: Mapping[str, Any], field: str = "document") -> bytes:
@@ -126,14 +131,14 @@ def encode_bson(value: Mapping[str, Any], field: str = "document") -> bytes:
     return data
 
 
-def decode_bson(data: bytes, field: str = "document") -> Document:
+def decode_bson(data: bytes, field: str = "document", options: CodecOptions[Document] = CODEC_OPTIONS) -> Document:
     """The document from BSON.
 
     Raises:
         InvalidArgumentError: INVALID_DOCUMENT: damaged, or nested too deeply.
     """
     try:
-        value = _decode(data)
+        value = _decode(data, options)
     except _DECODE_ERRORS as error:
         raise _invalid(field, f"is not valid BSON: {shorten(str(error), 120)}") from None
     if _may_be_deep(data):
@@ -173,10 +178,10 @@ def decode_timestamp(value: Timestamp, field: str) -> datetime:
     )
 
 
-def _decode(data: bytes) -> Document:
-    value = bson.decode(data, CODEC_OPTIONS)
+def _decode(data: bytes, options: CodecOptions[Document] = CODEC_OPTIONS) -> Document:
+    value = bson.decode(data, options)
     if _REFERENCE_KEY in data:
-        plain: Document = _plain(RawBSONDocument(data, _RAW_OPTIONS))
+        plain: Document = _plain(RawBSONDocument(data, options.with_options(document_class=RawBSONDocument)))
         return plain
     return value
 

@@ -36,9 +36,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 KEYS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=10) | st.sampled_from(
     ["", "a.b", "$ref", "$id", "$db", "$where", "_id"]
 )
-TIMES = st.datetimes(timezones=st.just(UTC)).map(
-    lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000)
-)
+TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000))
 SCALARS = (
     st.none()
     | st.booleans()
@@ -128,9 +126,7 @@ JSON_LIKE_KEYS = [
 # fmt: on
 JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(JSON_LIKE_KEYS), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(JSON_LIKE_KEYS), inner, max_size=3),
     max_leaves=8,
 )
 

@@ -14,7 +14,13 @@ from google.protobuf.message import DecodeError
 
 from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError
 from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
-from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, SurroundingInterceptor, behavior_of, with_behavior
+from flowcept_service.rpc.handlers import (
+    Handler,
+    HandlerInterceptor,
+    SurroundingInterceptor,
+    behavior_of,
+    with_behavior,
+)
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata by which a client names its call in the server's log, and learns the name of a failed one."""

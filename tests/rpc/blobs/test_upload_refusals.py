@@ -8,7 +8,14 @@ import bson
 import grpc
 import pytest
 
-from flowcept.v1.blob_store_service_pb2 import ObjectFields, Tags, UploadChunk, UploadCommit, UploadHeader, UploadRequest
+from flowcept.v1.blob_store_service_pb2 import (
+    ObjectFields,
+    Tags,
+    UploadChunk,
+    UploadCommit,
+    UploadHeader,
+    UploadRequest,
+)
 from flowcept.v1.document_pb2 import Document
 from flowcept_service.server.service import Service
 from tests.support.blobs import KIB, MIB, Blobs, chunk, chunks, commit, failure_of, header, pattern, sha256
