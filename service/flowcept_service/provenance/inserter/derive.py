@@ -69,13 +69,13 @@ def critical_tags(record: Document, summary: Document, thresholds: TagThresholds
     transferred = [disk[name] for name in ("read_bytes_diff", "write_bytes_diff") if name in disk]
     generated = record.get("generated")
     values = [generated.get(name) for name in thresholds.outputs] if isinstance(generated, Mapping) else []
-    outputs = [value for value in values if _is_number(value)]
+    outputs = [value for value in values if value is not None and _is_number(value)]
     judged = {
         "high_cpu": _is_over(abs(percent) if percent is not None else None, thresholds.high_cpu),
         "high_mem": _is_over(memory.get("used_mem_diff"), thresholds.high_mem),
         "high_disk": _is_over(sum(transferred) if transferred else None, thresholds.high_disk),
         "long_duration": _is_over(summary.get("duration_sec"), thresholds.long_duration),
-        "low_output": thresholds.low_output is not None and any(value < thresholds.low_output for value in outputs),
+        "low_output": any(_is_under(value, thresholds.low_output) for value in outputs),
         "high_output": any(_is_over(value, thresholds.high_output) for value in outputs),
     }
     return [tag for tag, given in judged.items() if given]
@@ -107,3 +107,7 @@ def _is_number(value: object) -> bool:
 
 def _is_over(value: float | None, threshold: float | None) -> bool:
     return value is not None and threshold is not None and value > threshold
+
+
+def _is_under(value: float, threshold: float | None) -> bool:
+    return threshold is not None and value < threshold
