@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import bson
 from bson import ObjectId
+from pymongo import CursorType
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import DUPLICATE_KEY
 from flowcept_service.storage.mongodb._flush import chunk_document
+from flowcept_service.storage.mongodb._raw import chunk_fields, views_in
 from flowcept_service.storage.mongodb._schema import CHUNK_BYTES, CHUNKS, FILES, UPLOADS
 
 BATCH_CHUNKS: Final = 16
-"""Chunks in one insert or one batch of a read: about 4 MiB."""
+"""Chunks in one insert: about 4 MiB."""
+READ_CHUNKS: Final = 4
+"""Chunks in one batch of a read: about what one message of a download carries."""
+_STREAMED_CHUNKS: Final = 8
+"""Reads of more chunks are streamed: the server sends the next batch while the last one is looked at."""
 _REMOVED_AT_ONCE: Final = 64
 
 
@@ -40,16 +47,16 @@ def cut(data: Iterable[Chunk]) -> Iterator[bytes]:
         yield b"".join(gathered)
 
 
-def in_pieces(parts: Iterable[bytes], piece: int) -> Iterator[bytes]:
+def in_pieces(parts: Iterable[Chunk], piece: int) -> Iterator[bytes]:
     """The same bytes: small parts joined, large ones cut, none above ``piece`` bytes and none empty."""
-    gathered: list[bytes] = []
+    gathered: list[Chunk] = []
     size = 0
     for part in parts:
         if gathered and size + len(part) > piece:
             yield b"".join(gathered)
             gathered, size = [], 0
         if len(part) >= piece:
-            yield from (part[at : at + piece] for at in range(0, len(part), piece))
+            yield from (bytes(part[at : at + piece]) for at in range(0, len(part), piece))
         elif part:
             gathered.append(part)
             size += len(part)
@@ -106,23 +113,32 @@ class ChunkCollection:
                 raise DuplicateKeyError("chunks are there already", DUPLICATE_KEY) from None
             raise
 
-    def read(self, payload_id: ObjectId, offset: int, length: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Bytes from an offset, chunk by chunk; ends early where bytes are missing."""
+    def read(self, payload_id: ObjectId, offset: int, length: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+        """Bytes from an offset, chunk by chunk, as views; ends early where bytes are missing."""
         end = offset + length
         if length <= 0:
             return
         number = offset // chunk_bytes
-        wanted = {"files_id": payload_id, "n": {"$gte": number, "$lte": (end - 1) // chunk_bytes}}
-        found = self._database.documents(CHUNKS, wanted, sort=[("n", 1)], batch_size=BATCH_CHUNKS)
-        for document in found:
-            chunk = bson.decode(document)
+        for found, data in self._range(payload_id, number, (end - 1) // chunk_bytes):
             start = number * chunk_bytes
-            data: bytes = chunk["data"]
-            if chunk["n"] != number or len(data) < min(chunk_bytes, end - start):
+            if found != number or len(data) < min(chunk_bytes, end - start):
                 return
-            whole = start >= offset and start + len(data) <= end
-            yield data if whole else data[max(0, offset - start) : end - start]
+            yield data[max(0, offset - start) : end - start]
             number += 1
+
+    def _range(self, payload_id: ObjectId, first: int, last: int) -> Iterator[tuple[int, memoryview]]:
+        """Chunks with their numbers, in order."""
+        streamed = last - first >= _STREAMED_CHUNKS
+        cursor = self._database.raw[CHUNKS].find_raw_batches(
+            {"files_id": payload_id, "n": {"$gte": first, "$lte": last}},
+            sort=[("n", 1)],
+            batch_size=READ_CHUNKS,
+            cursor_type=CursorType.EXHAUST if streamed else CursorType.NON_TAILABLE,
+        )
+        with closing(cursor):
+            for batch in cursor:
+                # The driver's type says documents; these are the bytes of many.
+                yield from map(chunk_fields, views_in(cast("bytes", batch)))
 
     def last(self, payload_id: ObjectId) -> int:
         """The number of the last chunk of a payload; -1 when it has none."""

@@ -109,7 +109,7 @@ class MongodbPayloadStore:
         with self._database.errors():
             for part in self.chunks.read(staging.payload_id, start, staging.size - start):
                 done += len(part)
-                yield part
+                yield bytes(part)
             if done >= staging.size:
                 return
             row = self._rows.get(staging.upload_id)

@@ -15,6 +15,8 @@ _SIZE: Final = struct.Struct("<i")
 _HEADER: Final = 4
 _OBJECT_ID: Final = b"\x07_id\x00"
 _OBJECT_ID_END: Final = _HEADER + len(_OBJECT_ID) + 12
+_NUMBER_AT: Final = _OBJECT_ID_END + len(b"\x07files_id\x00") + 12
+_DATA_AT: Final = _NUMBER_AT + len(b"\x10n\x00") + 4
 _STRING_ID: Final = b"\x02_id\x00"
 RAW: Final[CodecOptions[RawBSONDocument]] = CodecOptions(
     document_class=RawBSONDocument, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -30,6 +32,27 @@ def documents_in(batch: bytes) -> Iterator[bytes]:
         size = unpack(batch, start)[0]
         yield batch[start : start + size]
         start += size
+
+
+def views_in(batch: bytes) -> Iterator[memoryview]:
+    """The documents of a raw batch as views of it: copying what is large costs more than looking at it."""
+    view = memoryview(batch)
+    start = 0
+    while start < len(view):
+        size = _SIZE.unpack_from(view, start)[0]
+        yield view[start : start + size]
+        start += size
+
+
+def chunk_fields(chunk: memoryview) -> tuple[int, memoryview]:
+    """The number and the bytes of a chunk of GridFS, without a copy where it is laid out as everybody writes it."""
+    marks = bytes(chunk[_NUMBER_AT : _NUMBER_AT + 3]) + bytes(chunk[_DATA_AT : _DATA_AT + 6])
+    if marks == b"\x10n\x00\x05data\x00":
+        number = _SIZE.unpack_from(chunk, _NUMBER_AT + 3)[0]
+        start = _DATA_AT + 11
+        return number, chunk[start : start + _SIZE.unpack_from(chunk, _DATA_AT + 6)[0]]
+    fields = bson.decode(chunk)
+    return fields["n"], memoryview(fields["data"])
 
 
 def split_id(document: bytes) -> tuple[Any, bytes]:

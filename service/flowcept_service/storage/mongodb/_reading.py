@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from flowcept.errors import FlowceptError, shorten
 from flowcept_service.domain.objects import ObjectVersion
+from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.documents import DATA_FIELD, OUT_OF_LINE_FIELD
 from flowcept_service.storage.mongodb._chunks import ChunkCollection, in_pieces
 from flowcept_service.storage.mongodb._database import Database
@@ -72,7 +73,7 @@ class PayloadReader:
                 return found
         return None
 
-    def _parts(self, version: ObjectVersion, offset: int, length: int) -> Iterator[bytes]:
+    def _parts(self, version: ObjectVersion, offset: int, length: int) -> Iterator[Chunk]:
         if version.save_data_in_collection:
             data = self._inline.get(version.payload_id)
             if data is None:
@@ -82,7 +83,7 @@ class PayloadReader:
                 return
         yield from self._file(version.payload_id, offset, length)
 
-    def _file(self, payload_id: ObjectId | None, offset: int, length: int) -> Iterator[bytes]:
+    def _file(self, payload_id: ObjectId | None, offset: int, length: int) -> Iterator[Chunk]:
         """Bytes of a file of GridFS, as far as they are there."""
         if payload_id is None:
             return
