@@ -46,11 +46,9 @@ class RecordStore(Protocol):
         ``domain.limits.MAX_RECORD_BYTES``) or known changes nothing and sinks no other. Writes to one record are merged
         in their order.
         """
-        ...
 
     def get(self, collection: Collection, record_id: str) -> Document | None:
         """The latest document under an identifier, or None."""
-        ...
 
     def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
         """The answer to a query, as BSON documents, streamed in bounded memory. Closing the iterator ends the work.
@@ -60,18 +58,15 @@ class RecordStore(Protocol):
         Raises:
             ResourceExhaustedError: RESULT_TOO_LARGE, for a sort or grouping beyond its bound.
         """
-        ...
 
     def count(self, collection: Collection) -> int:
         """How many documents there are; quick, may be an estimate."""
-        ...
 
     def delete(self, field: str, value: str) -> Mapping[Collection, int]:
         """Delete tasks, workflows and agents whose ``field`` (``workflow_id`` or ``campaign_id``) is ``value``.
 
         Each with an event; in several transactions if there are many. Returns how many of each collection went.
         """
-        ...
 
 
 class ObjectStore(Protocol):
@@ -86,15 +81,12 @@ class ObjectStore(Protocol):
             AlreadyExistsError, VersionConflictError, NotFoundError: as ``plan_change``; nothing was changed.
             InvalidArgumentError: UPLOAD_HEADER_CHANGED, when ``request_id`` committed another object.
         """
-        ...
 
     def commit_known(self, change: ObjectChange, size: int, sha256: str) -> CommitResult | None:
         """Like ``commit``, with a payload of this digest that the store already holds; None when it holds none."""
-        ...
 
     def committed(self, request_id: str) -> ObjectVersion | None:
         """The version that was committed under a ``request_id``, for a day at least; or None."""
-        ...
 
     def get(self, object_id: str, version: int | None = None) -> ObjectVersion:
         """The latest version, or exactly that one.
@@ -102,15 +94,12 @@ class ObjectStore(Protocol):
         Raises:
             NotFoundError: OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED.
         """
-        ...
 
     def versions(self, object_id: str, below: int | None, limit: int) -> list[ObjectVersion]:
         """The kept versions under ``below`` (None: all), newest first. Raises NotFoundError (OBJECT_NOT_FOUND)."""
-        ...
 
     def delete(self, object_id: str, precondition: Precondition, now: datetime) -> ObjectVersion:
         """Delete an object, with an event. Raises as ``domain.objects.check_deletable``."""
-        ...
 
 
 class PayloadStore(Protocol):
@@ -122,7 +111,6 @@ class PayloadStore(Protocol):
         Raises:
             InvalidArgumentError: UPLOAD_HEADER_CHANGED, when the upload belongs to another object.
         """
-        ...
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """Append bytes at ``staging.size``; durable on return.
@@ -130,26 +118,21 @@ class PayloadStore(Protocol):
         Raises:
             VersionConflictError: UPLOAD_BUSY, when another holder took the upload over, or it was discarded.
         """
-        ...
 
     def staged(self, upload_id: str) -> Staging | None:
         """What is staged, or None."""
-        ...
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """The staged bytes from ``start`` on, in pieces (to compute the digest anew when an upload resumes)."""
-        ...
 
     def discard(self, upload_id: str) -> bool:
         """Drop what an upload has staged, unless a version refers to it; whether there was anything."""
-        ...
 
     def write(self, data: Sequence[Chunk], sha256: str, *, in_object: bool) -> Payload:
         """Store a small payload in one step, unseen until committed.
 
         ``in_object``: where the store keeps bytes in documents, do.
         """
-        ...
 
     def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
         """Bytes of a version, in pieces of at most ``piece`` bytes; the range lies within the payload.
@@ -157,11 +140,9 @@ class PayloadStore(Protocol):
         Raises:
             IntegrityError: PAYLOAD_CORRUPT, when bytes are missing.
         """
-        ...
 
     def pin(self, version: ObjectVersion) -> AbstractContextManager[None]:
         """While held, the version's bytes are not swept even if the version is overwritten."""
-        ...
 
 
 class EventLog(Protocol):
@@ -169,7 +150,6 @@ class EventLog(Protocol):
 
     def bounds(self) -> LogBounds:
         """What the log holds."""
-        ...
 
     def read(self, after: int, max_bytes: int) -> list[EventBlock]:
         """The blocks that hold the events behind ``after``, in order, at least one if there is any.
@@ -179,25 +159,21 @@ class EventLog(Protocol):
         Raises:
             OutOfRangeError: EVENTS_TRIMMED (metadata ``oldest_sequence``), SEQUENCE_NOT_REACHED (``last_sequence``).
         """
-        ...
 
     def wait(self, after: int, timeout: float) -> bool:
         """Block until the log reaches beyond ``after`` or the seconds have passed; whether it does.
 
         Wakes early when the store closes.
         """
-        ...
 
     def position(self, consumer: str) -> int | None:
         """The acknowledged sequence of a durable consumer, or None."""
-        ...
 
     def acknowledge(self, consumer: str, sequence: int) -> int:
         """Move a consumer forward, creating it; the position it has then.
 
         Raises OutOfRangeError (SEQUENCE_NOT_REACHED).
         """
-        ...
 
 
 class Storage(Protocol):
@@ -210,8 +186,6 @@ class Storage(Protocol):
 
     def sweep(self, retention: Retention, now: datetime) -> SweepResult:
         """Remove what has expired, in short transactions: uploads, payloads without a version, requests, events."""
-        ...
 
     def close(self) -> None:
         """Finish the writes under way, wake the waiters, release everything. Later calls raise UnavailableError."""
-        ...
