@@ -10,6 +10,7 @@ from typing import Any
 
 import bson
 import pytest
+from bson.binary import UUID_SUBTYPE, Binary, UuidRepresentation
 from bson.datetime_ms import DatetimeMS
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from flowcept.codec import (
     BSON,
+    CODEC_OPTIONS,
     JSON,
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
@@ -226,6 +228,13 @@ def test_json_shows_times_identifiers_and_integers_readably() -> None:
     text = wire_document(encode_bson(document), JSON).json
     assert '"t": {"$date": "2026-01-02T03:04:05.678Z"}' in text
     assert f'"n": {2**40}' in text
+
+
+def test_the_reader_decides_what_values_become() -> None:
+    options = CODEC_OPTIONS.with_options(uuid_representation=UuidRepresentation.UNSPECIFIED)
+    document = encode_document({"u": uuid.UUID(int=1), "r": {"$ref": "a", "$id": 1}}, "used")
+    decoded = decode_document(document, "used", options)
+    assert decoded == {"u": Binary(uuid.UUID(int=1).bytes, UUID_SUBTYPE), "r": {"$ref": "a", "$id": 1}}
 
 
 def test_dates_beyond_python_s_years_survive() -> None:

@@ -17,6 +17,7 @@ from flowcept_service.blobs.parts import (
     UploadStatus,
 )
 from flowcept_service.domain.objects import HASH_ALGORITHM, ObjectFields, ObjectVersion, Precondition
+from flowcept_service.query import CODEC_OPTIONS
 
 _LINKS = ("prev_version", "task_id", "workflow_id", "campaign_id", "type", "created_by", "updated_by")
 """Optional fields that have the same name and form on both sides."""
@@ -118,8 +119,8 @@ def decode_fields(fields: blob_store_service_pb2.ObjectFields) -> tuple[ObjectFi
     decoded = ObjectFields(
         **given,
         tags=tuple(fields.tags.values) if fields.HasField("tags") else None,
-        custom_metadata=decode_document(fields.custom_metadata, "fields.custom_metadata"),
-        extra=decode_document(fields.extra, "fields.extra"),
+        custom_metadata=decode_document(fields.custom_metadata, "fields.custom_metadata", CODEC_OPTIONS),
+        extra=decode_document(fields.extra, "fields.extra", CODEC_OPTIONS),
     )
     return decoded, fields.author if fields.HasField("author") else None
 

@@ -50,7 +50,7 @@ class Janitor:
             result = self._storage.sweep(self._retention, self._now())
         except FlowceptError as error:
             _log.warning("the sweep failed", reason=error.reason, error=error.message)
-        except Exception:  # a defect in one sweep must not end all of them
+        except Exception:  # noqa: BLE001 - a defect in one sweep must not end all of them
             _log.exception("the sweep failed for a reason that is not foreseen")
         else:
             removed = {name: count for name, count in dataclasses.asdict(result).items() if count}

@@ -120,7 +120,7 @@ def test_a_reader_that_goes_away_leaves_nothing_behind(
             pinned.append(1)
             self._pin.__enter__()
 
-        def __exit__(self, *error: Any) -> None:
+        def __exit__(self, *error: object) -> None:
             pinned.pop()
             self._pin.__exit__(*error)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import bson
 import grpc
 import pytest
 
+from flowcept.codec import encode_bson
 from flowcept.v1.blob_object_pb2 import BlobObject
 from flowcept.v1.blob_store_service_pb2 import (
     DeleteObjectRequest,
@@ -308,6 +311,15 @@ def test_a_page_token_belongs_to_its_object(history: Blobs) -> None:
 def test_a_negative_page_size_is_refused(history: Blobs) -> None:
     request = ListVersionsRequest(object_id="object", page_size=-1)
     assert history.failing(lambda: history.stub.ListVersions(request)).metadata["field"] == "page_size"
+
+
+def test_metadata_of_every_bson_type_comes_back_byte_for_byte(blobs: Blobs) -> None:
+    identifier = uuid.UUID(int=7)
+    sent = encode_bson(
+        {"u": identifier, "t": datetime(2026, 1, 2, tzinfo=UTC), "b": b"x", "n": None, "$ref": {"a.b": 1}}
+    )
+    blobs.put(b"x", "u", fields=ObjectFields(custom_metadata=Document(bson=sent)))
+    assert blobs.object().custom_metadata.bson == sent
 
 
 def test_documents_come_back_as_json_when_asked_for(blobs: Blobs) -> None:
