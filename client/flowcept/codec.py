@@ -88,13 +88,8 @@ def encode_document(
 def wire_document(data: bytes, encoding: document_pb2.DocumentEncoding = BSON) -> document_pb2.Document:
     """Valid BSON as it travels; nothing is checked again."""
     if encoding == JSON:
-        return document_pb2.Document(json=to_json(_decode(data)))
+        return document_pb2.Document(json=json_util.dumps(_decode(data), json_options=_JSON_OPTIONS))
     return document_pb2.Document(bson=data)
-
-
-def to_json(value: Any) -> str:
-    """A value of a document as Relaxed Extended JSON."""
-    return json_util.dumps(value, json_options=_JSON_OPTIONS)
 
 
 def decode_document(
