@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from flowcept.config_loading import SettingRow, build, rows
 from flowcept.config_loading import setting as declare
-from flowcept.config_values import boolean, count, optional_path, path, seconds, size
+from flowcept.config_values import Secret, boolean, count, optional_path, optional_secret, path, seconds, size
 
 __all__ = [
     "InserterOptions",
@@ -29,7 +29,7 @@ __all__ = [
     "settings_table",
 ]
 
-STORES = ("lmdb",)
+STORES = ("lmdb", "mongodb")
 """What ``--store`` may name."""
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})")
@@ -184,10 +184,15 @@ class ServiceSettings:
     """Where to listen: ``host:port`` (port 0: any free one) or ``unix:PATH``."""
 
     store: str = setting("lmdb", one_of(*STORES), env="STORE")
-    """Where data is kept: ``lmdb``, embedded, in ``data_dir``."""
+    """Where data is kept: ``lmdb``, embedded, in ``data_dir``; or ``mongodb``, which several services may share."""
 
     data_dir: Path = setting(Path("flowcept-data"), path, env="DATA_DIR")
     """Directory of the embedded store; made when it does not exist. One service at a time."""
+
+    mongodb_uri: Secret | None = setting(None, optional_secret, env="MONGODB_URI")
+    """Connection string of a MongoDB replica set, with the database (``flowcept`` when it names none) and credentials.
+
+    Never shown in ``repr`` or logs. Prefer the environment to the command line, which other users may see."""
 
     ready_file: Path | None = setting(None, optional_path, env="READY_FILE")
     """File to write once the service answers, with its address and process id as JSON; removed when it ends."""

@@ -42,6 +42,7 @@ def main() -> None:
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.  [127.0.0.1:50051]")
 @click.option("--store", metavar="|".join(STORES), help="Where data is kept.  [lmdb]")
 @click.option("--data-dir", metavar="DIR", help="Directory of the embedded store, made when missing.  [flowcept-data]")
+@click.option("--mongodb-uri", metavar="URI", help="Connection string of the replica set; better in the environment.")
 @click.option("--ready-file", metavar="FILE", help="Written once the service answers: its address as JSON.")
 @click.option("--drain-seconds", metavar="SECONDS", help="Longest wait for calls under way at the end.  [30]")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.  [info]")
@@ -51,6 +52,7 @@ def serve(
     listen: str | None,
     store: str | None,
     data_dir: str | None,
+    mongodb_uri: str | None,
     ready_file: str | None,
     drain_seconds: str | None,
     log_level: str | None,
@@ -69,6 +71,7 @@ def serve(
             listen=listen,
             store=store,
             data_dir=data_dir,
+            mongodb_uri=mongodb_uri,
             ready_file=ready_file,
             drain_seconds=drain_seconds,
             log={"level": log_level, "format": log_format},

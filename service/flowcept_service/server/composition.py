@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from flowcept.errors import InvalidArgumentError
 from flowcept_service.blobs.downloads import Downloads
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.session import Surroundings
@@ -32,6 +33,7 @@ from flowcept_service.server.options import OPTIONS
 from flowcept_service.server.service import Service
 from flowcept_service.storage.contract import Storage
 from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
+from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 
 SERVICES = (blob_servicer.SERVICE_NAME, provenance_servicer.SERVICE_NAME)
 _SPARE_THREADS = 8
@@ -56,7 +58,10 @@ def compose(settings: ServiceSettings) -> Service:
 
 def open_storage(settings: ServiceSettings) -> Storage:
     """The store that the settings name."""
-    stores: dict[str, Callable[[], Storage]] = {"lmdb": lambda: _open_lmdb(settings)}
+    stores: dict[str, Callable[[], Storage]] = {
+        "lmdb": lambda: _open_lmdb(settings),
+        "mongodb": lambda: _open_mongodb(settings),
+    }
     return stores[settings.store]()
 
 
@@ -64,6 +69,19 @@ def _open_lmdb(settings: ServiceSettings) -> LmdbStorage:
     inserter = settings.inserter
     options = LmdbSettings(settings.data_dir, flush_interval=inserter.flush_interval, flush_size=inserter.flush_size)
     return LmdbStorage(options, ProtobufEventEncoder(), _now)
+
+
+def _open_mongodb(settings: ServiceSettings) -> MongodbStorage:
+    if settings.mongodb_uri is None:
+        raise InvalidArgumentError(
+            "the store mongodb needs a connection string; give --mongodb-uri, or set FLOWCEPT_SERVICE_MONGODB_URI",
+            field="mongodb_uri",
+        )
+    inserter = settings.inserter
+    options = MongodbSettings(
+        settings.mongodb_uri.reveal(), flush_interval=inserter.flush_interval, flush_size=inserter.flush_size
+    )
+    return MongodbStorage(options, ProtobufEventEncoder(), _now)
 
 
 def _serve(settings: ServiceSettings, storage: Storage) -> Service:
