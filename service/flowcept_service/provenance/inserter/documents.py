@@ -171,4 +171,4 @@ def _too_many_keys() -> _DefectError:
 
 
 def _path_step(key: object) -> str:
-    return key if isinstance(key, str) and key.isascii() and len(key) <= 60 else shorten(key)
+    return key if isinstance(key, str) and key.isascii() and key.isprintable() and len(key) <= 60 else shorten(key)
