@@ -1,4 +1,8 @@
-"""Which run and which task the code that runs now belongs to."""
+"""Which run and which task the running code belongs to.
+
+Both follow the code through threads that are given its context and through asyncio tasks. Code without a context of
+its own, such as a plain thread's, belongs to the run that was started last in this process.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,6 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 
 from flowcept.capture.session import CaptureSession
-
-_session: ContextVar[CaptureSession | None] = ContextVar("flowcept_session", default=None)
-
-current_task: ContextVar[str | None] = ContextVar("flowcept_task", default=None)
-"""Identifier of the innermost task that is running here."""
 
 
 @dataclass(slots=True)
@@ -23,9 +22,12 @@ class _Process:
     last_campaign_id: str | None = None
 
 
-# State of the process on purpose: threads that the user's code starts inherit no context, and belong to the run that
-# was started last; and `Flowcept.current_workflow_id` keeps its value when the last run has ended.
+# The documented `Flowcept.current_workflow_id` is a question to the process, so the process must know.
 _PROCESS = _Process()
+_session: ContextVar[CaptureSession | None] = ContextVar("flowcept_session", default=None)
+
+current_task: ContextVar[str | None] = ContextVar("flowcept_task", default=None)
+"""Identifier of the innermost task that is running here."""
 
 
 def current_session() -> CaptureSession | None:

@@ -1,31 +1,35 @@
-"""Telling objects that they live in a forked child now, where no thread and no connection of the parent exists."""
+"""What happens to capture in forked processes."""
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import weakref
-from typing import Protocol
+from collections.abc import Callable
 
 
-class ForkAware(Protocol):
-    """Something that must start anew in a forked child."""
+def call_in_children(method: Callable[[], None]) -> None:
+    """Call a bound method in every process that is forked from here on, first thing, as long as its object lives."""
+    reference = weakref.WeakMethod(method)
 
-    def after_fork(self) -> None:
-        """Called in the child, before any of its code, while it has one thread."""
+    def call() -> None:
+        found = reference()
+        if found is not None:
+            found()
 
-
-# State of the process: the system calls back by process, and such a callback can never be taken back, so there is one.
-_INTERESTED: weakref.WeakSet[ForkAware] = weakref.WeakSet()
-
-
-def tell_after_fork(interested: ForkAware) -> None:
-    """Call ``interested.after_fork()`` in every child that this process forks from now on, for as long as it lives."""
-    _INTERESTED.add(interested)
+    os.register_at_fork(after_in_child=call)
 
 
-def _tell_all() -> None:
-    for interested in list(_INTERESTED):
-        interested.after_fork()
+def call_at_end_of_workers(owner: object, method: Callable[[], object]) -> None:
+    """Call a bound method at the end of every ``multiprocessing`` worker: those leave without exit handlers."""
+    reference = weakref.WeakMethod(method)
 
+    def call() -> None:
+        found = reference()
+        if found is not None:
+            found()
 
-os.register_at_fork(after_in_child=_tell_all)
+    def in_worker(_: object) -> None:
+        multiprocessing.util.Finalize(None, call, exitpriority=10)
+
+    multiprocessing.util.register_after_fork(owner, in_worker)

@@ -58,7 +58,7 @@ class Record:
 
     def serialize(self) -> bytes:
         """The record as BSON; values that BSON does not know become plain ones."""
-        return bson.encode(plain(self.to_dict()))  # type: ignore[arg-type]  # the plain form of a dict is a dict
+        return bson.encode(plain(self.to_dict()))
 
     @classmethod
     def deserialize(cls, serialized_data: bytes) -> Self:

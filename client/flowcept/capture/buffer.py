@@ -1,0 +1,299 @@
+"""Messages between the user's code and the service: kept in memory, published in the background, spilled to disk.
+
+The user's code only appends to a list. A thread of ours publishes in batches, by size and by time. While the service
+is away messages wait in memory, beyond a bound in files; both are published when it is back. What cannot be published
+when the run ends stays in files, for ``flowcept replay``. A process that is killed loses at most what it had appended
+since the last flush: one buffer or one interval.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowcept.capture.forks import call_at_end_of_workers, call_in_children
+from flowcept.capture.outlet import Outlet
+from flowcept.capture.publisher import Message
+from flowcept.capture.run_log import RunLog
+from flowcept.capture.spool import Spool
+from flowcept.config import CaptureSettings
+from flowcept.errors import InvalidArgumentError
+from flowcept.jsonlines import read_batches
+
+_PUBLISH_SECONDS = 10.0  # for one batch; then the service counts as away
+_FIRST_PAUSE = 0.2  # seconds between two attempts while it is away; doubles
+_LONGEST_PAUSE = 5.0
+_BATCH_BYTES = 1024 * 1024
+_REFUSED = "refused.jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What the service did not take."""
+
+    files: tuple[Path, ...]
+    """Files with messages to be replayed."""
+
+    lost: int
+    """Messages that could not even be written to disk."""
+
+
+class MessageBuffer:
+    """The messages of one run. Thread-safe.
+
+    In a forked process it begins empty and never publishes: what is captured there is handed to the parent in files.
+
+    Args:
+        settings: Sizes and times.
+        spool: Where messages go that have to wait on disk.
+        run_log: Keeps a copy of all messages.
+        outlet: Publishes; None when nothing is to be published during the run (offline).
+        clock: Seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: CaptureSettings,
+        spool: Spool,
+        run_log: RunLog,
+        outlet: Outlet | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._spool = spool
+        self._run_log = run_log
+        self._outlet = outlet
+        self._clock = clock
+        self._is_child = False
+        self._lost = 0
+        self._reset()
+        call_in_children(self._begin_in_child)
+        call_at_end_of_workers(self, self._hand_over)
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._pending: deque[tuple[dict[str, object], int]] = deque()
+        self._weight = 0
+        self._since = 0.0
+        self._thread: threading.Thread | None = None
+        self._deadline: float | None = None
+
+    @property
+    def _is_offline(self) -> bool:
+        return self._outlet is None and not self._is_child
+
+    def append(self, message: dict[str, object], weight: int) -> None:
+        """Add a message. Quick; belongs to the buffer from now on.
+
+        Args:
+            message: Plain data with its ``message_id``.
+            weight: Its bytes in memory, estimated.
+        """
+        self._run_log.append(message, weight)
+        with self._changed:
+            if self._deadline is not None:
+                raise RuntimeError("the run has ended")
+            if self._is_offline:
+                return  # the log has it, and nothing else is wanted
+            if not self._pending:
+                self._since = self._clock()
+            self._pending.append((message, weight))
+            self._weight += weight
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="flowcept-capture", daemon=True)
+                self._thread.start()
+            elif len(self._pending) == self._settings.buffer_size or len(self._pending) == 1:
+                self._changed.notify_all()
+            if self._weight <= 2 * self._settings.max_memory:
+                return
+        # The thread that should make room hangs in a call. Bounded memory goes before a quick return.
+        self._spill()
+
+    def messages(self) -> list[dict[str, object]]:
+        """All messages of the run so far, oldest first, as far as they are kept."""
+        return self._run_log.messages()
+
+    def close(self, timeout: float) -> Unsent:
+        """Publish what is left, and write to disk what cannot be. Never raises.
+
+        Args:
+            timeout: Seconds to wait for the service.
+        """
+        with self._changed:
+            self._deadline = self._clock() + timeout
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(timeout + 1.0)  # the last attempt has its own, shorter deadline
+        elif self._outlet is not None and not self._is_child:
+            self._publish_files()  # those of forked processes
+        self._spill(everything=True)
+        if self._outlet is not None and not self._is_child:
+            self._outlet.close()
+        return Unsent(() if self._is_child else tuple(self._spool.files()), self._lost)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            batch = self._next_batch()
+            if batch is None:
+                return
+            try:
+                delivered = self._deliver(batch)
+            except Exception:  # noqa: BLE001 - the thread must not end: what it holds would be lost
+                _log.exception("Captured messages wait after an error of the capture itself")
+                delivered = False
+            if delivered:
+                pause = _FIRST_PAUSE
+                continue
+            self._put_back(batch)
+            if self._weight > self._settings.max_memory:
+                self._spill()
+            if self._is_over():
+                return
+            self._wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _next_batch(self) -> list[tuple[dict[str, object], int]] | None:
+        """The next messages when it is time for them; None when the run has ended and nothing is left."""
+        with self._changed:
+            while not self._is_due():
+                if self._deadline is not None:
+                    return None
+                left = self._since + self._settings.flush_interval - self._clock() if self._pending else None
+                self._changed.wait(left)
+            batch: list[tuple[dict[str, object], int]] = []
+            size = 0
+            while self._pending and len(batch) < self._settings.buffer_size and size < _BATCH_BYTES:
+                message, weight = self._pending.popleft()
+                batch.append((message, weight))
+                size += weight
+            self._weight -= size
+            return batch
+
+    def _is_due(self) -> bool:
+        if not self._pending:
+            return False
+        return (
+            len(self._pending) >= self._settings.buffer_size
+            or self._deadline is not None
+            or self._clock() >= self._since + self._settings.flush_interval
+        )
+
+    def _deliver(self, batch: list[tuple[dict[str, object], int]]) -> bool:
+        """Publish a batch, or in a forked process write it for the parent; whether that was done."""
+        messages: list[Message] = [message for message, _ in batch]
+        if self._outlet is None or self._is_child:
+            self._write(messages)
+            return True
+        refused = self._outlet.publish(messages, self._call_timeout())
+        if refused is None:
+            return False
+        if refused:
+            self._write(refused, suffix=_REFUSED)
+        with self._changed:
+            self._since = self._clock()
+        self._relieve_log()
+        if not self._pending:
+            self._publish_files()
+        return True
+
+    def _publish_files(self) -> None:
+        """Publish what waits on disk, our own and that of forked processes, while the service takes it."""
+        for file in self._spool.files():
+            if not self._publish_file(file):
+                return
+
+    def _publish_file(self, file: Path) -> bool:
+        assert self._outlet is not None  # noqa: S101 - callers have looked
+        refused: list[Message] = []
+        try:
+            for batch in read_batches(file, self._settings.buffer_size, _BATCH_BYTES):
+                if self._is_over():
+                    return False
+                answer = self._outlet.publish([message for message, _ in batch], self._call_timeout())
+                if answer is None:
+                    return False
+                refused += answer
+            if refused:
+                self._write(refused, suffix=_REFUSED)
+            self._spool.remove(file)
+        except (OSError, InvalidArgumentError) as error:
+            _log.warning("Captured messages in %s cannot be read and stay there: %s", file, error)
+            return False
+        return True
+
+    def _put_back(self, batch: list[tuple[dict[str, object], int]]) -> None:
+        with self._changed:
+            self._pending.extendleft(reversed(batch))
+            self._weight += sum(weight for _, weight in batch)
+
+    def _spill(self, *, everything: bool = False) -> None:
+        """Move messages from memory to disk: the older ones until half of the bound is free, or all."""
+        bound = 0 if everything else self._settings.max_memory // 2
+        with self._changed:
+            messages: list[Message] = []
+            while self._pending and (everything or self._weight > bound):
+                message, weight = self._pending.popleft()
+                messages.append(message)
+                self._weight -= weight
+        if messages:
+            self._write(messages)
+
+    def _write(self, messages: list[Message], *, suffix: str = "jsonl") -> None:
+        try:
+            self._spool.write(messages, suffix=suffix)
+        except OSError as error:
+            self._lost += len(messages)
+            _log.error(
+                "%d captured messages are lost: %s cannot be written (%s)", len(messages), self._spool.directory, error
+            )
+
+    def _relieve_log(self) -> None:
+        try:
+            self._run_log.relieve()
+        except OSError as error:
+            _log.warning("The buffer file cannot be written, its messages stay in memory: %s", error)
+
+    def _call_timeout(self) -> float:
+        with self._changed:
+            if self._deadline is None:
+                return _PUBLISH_SECONDS
+            return max(0.05, min(_PUBLISH_SECONDS, self._deadline - self._clock()))
+
+    def _is_over(self) -> bool:
+        with self._changed:
+            return self._deadline is not None and self._clock() >= self._deadline
+
+    def _wait(self, seconds: float) -> None:
+        end = self._clock() + seconds
+        with self._changed:
+            was_closing = self._deadline is not None
+            while (left := end - self._clock()) > 0:
+                if not was_closing and self._deadline is not None:
+                    return  # the run ends: try once more at once
+                if self._deadline is not None:
+                    left = min(left, self._deadline - self._clock())
+                    if left <= 0:
+                        return
+                self._changed.wait(left)
+
+    def _begin_in_child(self) -> None:
+        """In a forked process: the parent has what was captured before, and its thread is not here."""
+        self._is_child = True
+        self._lost = 0
+        self._reset()
+        self._run_log.clear()
+
+    def _hand_over(self) -> None:
+        """At the end of a worker process: what is left goes to the parent."""
+        if self._is_child:
+            self._spill(everything=True)

@@ -1,0 +1,107 @@
+"""The copy of a run's messages: what ``buffer`` shows, and what the buffer file gets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from pathlib import Path
+
+from flowcept.jsonlines import encode_line, read_messages
+from flowcept.replacing import part_path
+
+_log = logging.getLogger(__name__)
+
+
+class RunLog:
+    """All messages of a run, oldest first. Thread-safe.
+
+    Args:
+        memory: Bytes of messages, estimated, that are kept in memory. What exceeds them goes to a part of the buffer
+            file, or is forgotten where no such file is wanted.
+        copy: The buffer file; None when none is wanted.
+    """
+
+    def __init__(self, memory: int, copy: Path | None) -> None:
+        self._memory = memory
+        # Absolute, because the user's code may change the working directory.
+        self._copy = None if copy is None else copy.absolute()
+        self._part: Path | None = None
+        self._messages: deque[tuple[dict[str, object], int]] = deque()
+        self._weight = 0
+        self._lock = threading.Lock()
+        self._file_lock = threading.Lock()
+        self.forgotten = 0
+        """How many older messages are no longer here."""
+
+    def append(self, message: dict[str, object], weight: int) -> None:
+        """Add a message."""
+        with self._lock:
+            self._messages.append((message, weight))
+            self._weight += weight
+
+    def relieve(self) -> None:
+        """Make room in memory if there is too much. Takes its time: not for the user's thread.
+
+        Raises:
+            OSError: The part of the buffer file cannot be written.
+        """
+        with self._file_lock:
+            with self._lock:
+                surplus = self._surplus()
+            if not surplus:
+                return
+            if self._copy is None:
+                self.forgotten += len(surplus)
+            else:
+                self._write(surplus)
+
+    def messages(self) -> list[dict[str, object]]:
+        """What is kept, oldest first; at first sight a copy, the messages themselves are shared."""
+        with self._file_lock:
+            older = [] if self._part is None else list(read_messages(self._part))
+            with self._lock:
+                return older + [message for message, _ in self._messages]
+
+    def finish(self) -> None:
+        """Complete the buffer file, in place of what was there. Nothing is written for a run without messages.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._copy is None:
+            return
+        with self._file_lock, self._lock:
+            rest = [message for message, _ in self._messages]
+            self._messages.clear()
+            self._weight = 0
+            if rest or self._part is not None:
+                self._write(rest)
+            if self._part is not None:
+                self._part.replace(self._copy)
+                self._part = None
+
+    def clear(self) -> None:
+        """Forget everything and touch no file: in a forked process, whose parent keeps the log."""
+        self._lock = threading.Lock()
+        self._file_lock = threading.Lock()
+        self._messages = deque()
+        self._weight = 0
+        self._part = None
+        self._copy = None
+
+    def _surplus(self) -> list[dict[str, object]]:
+        surplus = []
+        while self._weight > self._memory and self._messages:
+            message, weight = self._messages.popleft()
+            self._weight -= weight
+            surplus.append(message)
+        return surplus
+
+    def _write(self, messages: list[dict[str, object]]) -> None:
+        assert self._copy is not None  # noqa: S101 - callers have looked
+        if self._part is None:
+            self._copy.parent.mkdir(parents=True, exist_ok=True)
+            self._part = part_path(self._copy)
+        with self._part.open("ab") as file:
+            file.writelines(encode_line(message) for message in messages)
