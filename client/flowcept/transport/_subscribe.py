@@ -120,9 +120,7 @@ class Subscription:
         self._lock = threading.Lock()
         self._stream: ResponseStream[pb.SubscribeResponse] | None = None
         # Interrupted by close, and without end once the service was reached: outages of hours are ordinary.
-        self._patience = Patience(
-            connection.settings.retry, math.inf, replace(connection.timing, sleep=self._pause)
-        )
+        self._patience = Patience(connection.settings.retry, math.inf, replace(connection.timing, sleep=self._pause))
         self._ahead: pb.SubscribeResponse | None = None
         self.position: int | None = None
         """Everything up to this sequence was received or filtered out; None before the first answer."""
