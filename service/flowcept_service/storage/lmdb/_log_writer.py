@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Condition
 from typing import Final
 
-from flowcept_service.domain.events import EventDraft, EventEncoder, LogBounds
+from flowcept_service.domain.events import EventBlock, EventDraft, EventEncoder, LogBounds
 from flowcept_service.domain.replication import LogBlock
 from flowcept_service.storage.lmdb._environment import Environment
 from flowcept_service.storage.lmdb._keys import NUMBER, text_key
@@ -20,6 +20,7 @@ from flowcept_service.storage.lmdb._log_tables import (
     split_keys,
     unpack_header,
 )
+from flowcept_service.storage.lmdb._tail import LogTail
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.refusals import does_not_continue
 
@@ -52,6 +53,7 @@ class EventLogWriter:
             self._bounds = read_bounds(txn, self._meta)
         self._changed = Condition()
         self._closed = False
+        self.tail = LogTail()
         self.begin()
 
     def begin(self) -> None:
@@ -64,6 +66,7 @@ class EventLogWriter:
         self._frame_bytes = 0
         self._message_keys: list[bytes] = []
         self._request_keys: list[bytes] = []
+        self._written: list[EventBlock] = []
 
     @property
     def next_sequence(self) -> int:
@@ -178,6 +181,7 @@ class EventLogWriter:
         """See ``CommitListener.committed``."""
         bounds = self._pending()
         if bounds != self._bounds:
+            self.tail.add(self._written, bounds)
             with self._changed:
                 self._bounds = bounds
                 self._changed.notify_all()
@@ -190,8 +194,10 @@ class EventLogWriter:
 
     def _write_block(self, txn: WriteTransaction, first: int, committed_at: datetime) -> None:
         key = NUMBER.pack(first)
-        block = pack_block(self._last, int(committed_at.timestamp() * 1000), b"".join(self._frames))
+        frames = b"".join(self._frames)
+        block = pack_block(self._last, int(committed_at.timestamp() * 1000), frames)
         txn.put(key, block, self._events, append=True)
+        self._written.append(EventBlock(first, self._last, frames))
         if self._message_keys:
             txn.put(key, join_keys(self._message_keys), self._event_messages, append=True)
         if self._request_keys:
@@ -211,6 +217,7 @@ class EventLogWriter:
 
     def close(self) -> None:
         """Wake the waiters for good."""
+        self.tail.clear()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
