@@ -68,7 +68,7 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """Results of requests, the oldest first."""
+    """Results of requests."""
 
     requests: Sequence[KeptRequest]
     cursor: bytes

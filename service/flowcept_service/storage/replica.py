@@ -44,7 +44,7 @@ class Replica(Protocol):
         ...
 
     def stored(self, keys: Sequence[RowKey]) -> list[bytes | None]:
-        """The documents of keys as they are now, as of one moment; None where there is none."""
+        """The documents of keys as they are now; None where there is none."""
         ...
 
     def changes(self, after: int, max_bytes: int) -> list[LogBlock]:
@@ -56,7 +56,7 @@ class Replica(Protocol):
         ...
 
     def requests(self, cursor: bytes, limit: int) -> RequestPage:
-        """Kept results from a cursor on (empty: from the oldest)."""
+        """Kept results from a cursor on (empty: from the first), in any order that stays."""
         ...
 
     def consumers(self) -> Mapping[str, int]:

@@ -183,10 +183,10 @@ class Copying:
         copy.assert_equal()
 
     def test_what_merging_remembers_is_copied_though_no_reader_sees_it(self, copy: Copy) -> None:
-        copy.source.storage.records.write([task("before", **{MERGE_STATE: {"times": {"a": 1}}})])
-        copy.run()
-        copy.source.storage.records.write([task("after", **{MERGE_STATE: {"times": {"b": 2}}})])
-        copy.run()
+        for name, remembered in (("before", {"a": 1}), ("after", {"b": 2})):
+            fields: dict[str, Any] = {MERGE_STATE: {"times": remembered}}
+            copy.source.storage.records.write([task(name, **fields)])
+            copy.run()
 
         for name, remembered in (("before", {"a": 1}), ("after", {"b": 2})):
             document = copy.target.storage.records.get(Collection.TASKS, name)

@@ -138,7 +138,7 @@ def _commit(unit: Unit, change: ObjectChange) -> CommitResult:
     unit.put(_LATEST, change.object_id, decode(stored), stored)
     sequence = unit.event(object_draft(planned.new, planned.action, change.now, data))
     if change.request_id:
-        row = {"at": change.now, "document": Binary(data)}
+        row = {"at": change.now, "document": Binary(data), "sequence": sequence}
         unit.put(REQUEST_TABLE, change.request_id, row, encode_document(row))
     return CommitResult(decode_version(data), sequence)
 

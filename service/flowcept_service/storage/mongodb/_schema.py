@@ -35,7 +35,10 @@ CONSUMERS: Final = "service.consumers"
 GARBAGE: Final = "service.garbage"
 READERS: Final = "service.readers"
 SCHEMA: Final = "service.schema"
+REPLICA: Final = "service.replica"
 LOG_ID: Final = "log"
+IDENTITY_ID: Final = "identity"
+STATE_ID: Final = "state"
 _NAMESPACE_EXISTS: Final = 48
 
 
@@ -68,11 +71,13 @@ _INDEXES: Final[Mapping[str, tuple[_Index, ...]]] = {
     LOG: (),
     MESSAGES: (),
     UPLOADS: (_Index(("payload_id",), unique=True), _Index(("updated_at",))),
-    REQUESTS: (_Index(("at",)),),
+    # By sequence, copies find the requests of events.
+    REQUESTS: (_Index(("at",)), _Index(("sequence",))),
     CONSUMERS: (),
     GARBAGE: (),
     READERS: (),
     SCHEMA: (),
+    REPLICA: (),
 }
 
 

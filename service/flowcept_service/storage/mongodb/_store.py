@@ -18,15 +18,17 @@ from flowcept_service.storage.mongodb._objects import MongodbObjectStore
 from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
 from flowcept_service.storage.mongodb._readers import ReaderReports
 from flowcept_service.storage.mongodb._records import MongodbRecordStore
+from flowcept_service.storage.mongodb._replica import MongodbReplica
 from flowcept_service.storage.mongodb._settings import MongodbSettings
 from flowcept_service.storage.mongodb._sweep import Sweeper
 from flowcept_service.storage.mongodb._watcher import Watcher
 from flowcept_service.storage.mongodb._writer import CommitWriter
 from flowcept_service.storage.pins import Pins
+from flowcept_service.storage.replica import Replica
 
 
 class MongodbStorage:
-    """Keeps ``storage.contract.Storage`` in a MongoDB replica set, which any number of processes may share.
+    """Keeps ``storage.replica.ReplicableStorage`` in a MongoDB replica set, which any number of processes may share.
 
     Args:
         settings: Where, and how.
@@ -43,6 +45,7 @@ class MongodbStorage:
     objects: ObjectStore
     payloads: PayloadStore
     events: EventLog
+    replica: Replica
 
     def __init__(
         self,
@@ -69,6 +72,9 @@ class MongodbStorage:
             self.objects = MongodbObjectStore(self.database, writer, payloads, new_id)
             self.payloads = payloads
             self.events = MongodbEventLog(self.database, horizon)
+            self.replica = MongodbReplica(
+                self.database, settings, encoder=encoder, clock=clock, horizon=horizon, events=self.events
+            )
             self._sweeper = Sweeper(
                 self.database,
                 writer,
