@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from flowcept.config import ClientSettings
-from flowcept.db import DBAPI
 from flowcept.errors import FlowceptError
+
+if TYPE_CHECKING:
+    from flowcept.db import DBAPI
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,6 +48,9 @@ class Session:
             InvalidArgumentError: A setting is not valid.
         """
         if self._db is None:
+            # Here, because it brings gRPC, which help and completion do without.
+            from flowcept.db import DBAPI
+
             self._db = DBAPI(self.settings)
         return self._db
 
