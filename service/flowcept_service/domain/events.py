@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class EventKind(IntEnum):
@@ -27,8 +27,7 @@ class EventAction(IntEnum):
     DELETED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class EventDraft:
+class EventDraft(NamedTuple):
     """An event that has no sequence yet: the log assigns it in the transaction of the change."""
 
     kind: EventKind

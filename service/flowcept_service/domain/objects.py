@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from flowcept.errors import AlreadyExistsError, NotFoundError, PreconditionError, Reason, VersionConflictError, shorten
 
+from flowcept.errors import AlreadyExistsError, NotFoundError, PreconditionError, Reason, VersionConflictError, shorten
 from flowcept_service.domain.events import EventAction
 
 HASH_ALGORITHM = "sha256"
@@ -106,8 +106,8 @@ class Precondition:
         version = None if current is None else current.version
         if self.must_not_exist and current is not None:
             raise AlreadyExistsError(
-                f"object {shorten(object_id)} exists already, with version {version}; choose another object_id, or leave "
-                "must_not_exist out to add a version",
+                f"object {shorten(object_id)} exists already, with version {version}; choose another object_id, or "
+                "leave must_not_exist out to add a version",
                 object_id=object_id,
                 current_version=version,
             )
@@ -130,7 +130,7 @@ class ObjectChange:
     fields: ObjectFields
     control_version: bool
     request_id: str
-    """The ``upload_id`` or ``request_id``: a change that was committed under it is not repeated. Empty: no such check."""
+    """The ``upload_id`` or ``request_id``: a change that was committed under it is not repeated. Empty: no check."""
     now: datetime
     author: str | None = None
     precondition: Precondition = Precondition()

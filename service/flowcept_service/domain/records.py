@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowcept.errors import FlowceptError
-
 from flowcept_service.domain.events import EventKind
 
 Document = dict[str, Any]
@@ -57,9 +55,8 @@ merged (a record over its size limit, say).
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RecordWrite:
-    """One message that is to be merged into one record."""
+class RecordWrite(NamedTuple):
+    """One message that is to be merged into one record. A named tuple, because every message makes one."""
 
     collection: Collection
     """One of ``RECORD_KINDS``."""
@@ -69,8 +66,7 @@ class RecordWrite:
     merge: Merge
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOutcome:
+class WriteOutcome(NamedTuple):
     """What became of a RecordWrite: stored with a sequence, known before, or refused with an error."""
 
     sequence: int = 0
