@@ -29,8 +29,8 @@ __all__ = [
     "settings_table",
 ]
 
-STORES = ("lmdb", "mongodb")
-"""What ``--store`` may name."""
+STORES = ("lmdb", "mongodb", "none", "lmdb,mongodb", "mongodb,lmdb")
+"""What ``--store`` may name: one store, none, or two, of which the second follows the first."""
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})")
 _PREFIX = "FLOWCEPT_SERVICE_"
@@ -63,7 +63,7 @@ def one_of(*choices: str) -> Callable[[object], str]:
     """One of a few words."""
 
     def parse(value: object) -> str:
-        word = str(value).strip().lower()
+        word = str(value).replace(" ", "").lower()
         if word not in choices:
             raise ValueError(f"it must be one of {', '.join(choices)}")
         return word
@@ -184,7 +184,10 @@ class ServiceSettings:
     """Where to listen: ``host:port`` (port 0: any free one) or ``unix:PATH``."""
 
     store: str = setting("lmdb", one_of(*STORES), env="STORE")
-    """Where data is kept: ``lmdb``, embedded, in ``data_dir``; or ``mongodb``, which several services may share."""
+    """Where data is kept: ``lmdb``, embedded, in ``data_dir``; or ``mongodb``, which several services may share.
+
+    ``mongodb,lmdb`` and ``lmdb,mongodb``: the first is used, and the second follows it as a copy. ``none``: events pass
+    through a log in memory, nothing is kept, and queries and blobs are refused."""
 
     data_dir: Path = setting(Path("flowcept-data"), path, env="DATA_DIR")
     """Directory of the embedded store; made when it does not exist. One service at a time."""
@@ -193,6 +196,12 @@ class ServiceSettings:
     """Connection string of a MongoDB replica set, with the database (``flowcept`` when it names none) and credentials.
 
     Never shown in ``repr`` or logs. Prefer the environment to the command line, which other users may see."""
+
+    memory_log_bytes: int = setting(256 << 20, size(1 << 20), env="MEMORY_LOG_BYTES")
+    """Size of the events that the store ``none`` holds for subscribers; the oldest go first."""
+
+    status_file: Path | None = setting(None, optional_path, env="STATUS_FILE")
+    """File with the state of the service, for `flowcept-service status`; by default status.json in ``data_dir``."""
 
     ready_file: Path | None = setting(None, optional_path, env="READY_FILE")
     """File to write once the service answers, with its address and process id as JSON; removed when it ends."""
@@ -211,6 +220,11 @@ class ServiceSettings:
 
     inserter: InserterOptions = field(default_factory=InserterOptions)
     """What happens to published messages."""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The stores of ``store``, the primary first."""
+        return tuple(self.store.split(","))
 
     @classmethod
     def load(cls, *, environ: Mapping[str, str] | None = None, **overrides: object) -> ServiceSettings:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.copying import Copy
 from tests.conformance.harness import StoreHarness
-from tests.conformance.suites.replicas import Copy, ReplicaSuite
+from tests.conformance.suites.replicas import ReplicaSuite
 from tests.conformance.test_lmdb import LmdbHarness
 from tests.conformance.test_mongodb import MongodbHarness
 

@@ -29,6 +29,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("errors",),
     ),
     "flowcept_service": (
+        ("__main__",),
         ("cli",),
         ("server",),
         ("config", "rpc"),

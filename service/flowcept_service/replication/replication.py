@@ -57,13 +57,13 @@ class Replication:
     ) -> None:
         self._source = source
         self._target = target
-        self._meter = meter
+        self.meter = meter
         self._state = attach(source, target, replace=replace_target)
-        self._meter.reached(self._state)
+        self.meter.reached(self._state)
         self._consumers: Mapping[str, int] = target.replica.consumers()
-        self._payloads = PayloadCopier(source, target, self._meter, clock, is_stopping)
+        self._payloads = PayloadCopier(source, target, self.meter, clock, is_stopping)
         self._planner = ChangePlanner(source, target, reader)
-        self._documents = DocumentCopier(source, target, self._payloads, self._meter)
+        self._documents = DocumentCopier(source, target, self._payloads, self.meter)
 
     @property
     def state(self) -> ReplicaState:
@@ -99,7 +99,7 @@ class Replication:
             self._reset(copying)
         elif copying.stage in {Stage.COPY, Stage.PRUNE}:
             self._state = self._documents.step(self._state, copying)
-            self._meter.reached(self._state)
+            self.meter.reached(self._state)
         elif copying.stage is Stage.REQUESTS:
             self._copy_requests(copying)
         elif copying.stage is Stage.LOG:
@@ -188,5 +188,5 @@ class Replication:
         self._target.replica.apply(batch)
         self._state = state
         self._consumers = {**self._consumers, **batch.consumers}
-        self._meter.applied(rows=len(batch.rows), events=events)
-        self._meter.reached(state)
+        self.meter.applied(rows=len(batch.rows), events=events)
+        self.meter.reached(state)

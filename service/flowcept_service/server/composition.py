@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from flowcept.errors import InvalidArgumentError
 from flowcept_service.blobs.downloads import Downloads
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.session import Surroundings
@@ -20,10 +17,10 @@ from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.blobs.uploads import Uploads
 from flowcept_service.config import InserterOptions, RetentionOptions, ServiceSettings
 from flowcept_service.domain.retention import Retention
-from flowcept_service.events.codec import ProtobufEventEncoder
 from flowcept_service.events.subscription import Subscriptions, SubscriptionSettings
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, TagThresholds, host_defaults
 from flowcept_service.provenance.publishing import Publisher
+from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
 from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
@@ -31,9 +28,8 @@ from flowcept_service.server.janitor import Janitor
 from flowcept_service.server.listening import bind
 from flowcept_service.server.options import OPTIONS
 from flowcept_service.server.service import Service
+from flowcept_service.server.stores import now, open_stores
 from flowcept_service.storage.contract import Storage
-from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
-from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 
 SERVICES = (blob_servicer.SERVICE_NAME, provenance_servicer.SERVICE_NAME)
 _SPARE_THREADS = 8
@@ -48,43 +44,15 @@ def compose(settings: ServiceSettings) -> Service:
         UnavailableError: The store cannot be used, or the port is in use.
         InvalidArgumentError: The address cannot be listened on.
     """
-    storage = open_storage(settings)
+    storage, follower = open_stores(settings, _retention(settings.retention))
     try:
-        return _serve(settings, storage)
+        return _serve(settings, storage, follower)
     except BaseException:
         storage.close()
         raise
 
 
-def open_storage(settings: ServiceSettings) -> Storage:
-    """The store that the settings name."""
-    stores: dict[str, Callable[[], Storage]] = {
-        "lmdb": lambda: _open_lmdb(settings),
-        "mongodb": lambda: _open_mongodb(settings),
-    }
-    return stores[settings.store]()
-
-
-def _open_lmdb(settings: ServiceSettings) -> LmdbStorage:
-    inserter = settings.inserter
-    options = LmdbSettings(settings.data_dir, flush_interval=inserter.flush_interval, flush_size=inserter.flush_size)
-    return LmdbStorage(options, ProtobufEventEncoder(), _now)
-
-
-def _open_mongodb(settings: ServiceSettings) -> MongodbStorage:
-    if settings.mongodb_uri is None:
-        raise InvalidArgumentError(
-            "the store mongodb needs a connection string; give --mongodb-uri, or set FLOWCEPT_SERVICE_MONGODB_URI",
-            field="mongodb_uri",
-        )
-    inserter = settings.inserter
-    options = MongodbSettings(
-        settings.mongodb_uri.reveal(), flush_interval=inserter.flush_interval, flush_size=inserter.flush_size
-    )
-    return MongodbStorage(options, ProtobufEventEncoder(), _now)
-
-
-def _serve(settings: ServiceSettings, storage: Storage) -> Service:
+def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | None) -> Service:
     limits = settings.limits
     retention = _retention(settings.retention)
 
@@ -95,14 +63,14 @@ def _serve(settings: ServiceSettings, storage: Storage) -> Service:
     hashing = _pool(limits.max_uploads, "digest")
 
     blob_settings = BlobSettings(max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes)
-    surroundings = Surroundings(storage.objects, storage.payloads, hashing, blob_settings, _now)
+    surroundings = Surroundings(storage.objects, storage.payloads, hashing, blob_settings, now)
     blobs = blob_servicer.BlobStoreServicer(
         Uploads(surroundings, retention.staged_seconds, _new_id),
         Downloads(storage.objects, storage.payloads, blob_settings),
-        Objects(storage.objects, _now),
+        Objects(storage.objects, now),
     )
 
-    publisher = Publisher(storage.records, _inserter(settings.inserter), PrepareContext(_now, _new_id))
+    publisher = Publisher(storage.records, _inserter(settings.inserter), PrepareContext(now, _new_id))
     subscriptions = Subscriptions(
         storage.events, SubscriptionSettings(max_subscriptions=limits.max_subscriptions), time.monotonic
     )
@@ -150,12 +118,13 @@ def _serve(settings: ServiceSettings, storage: Storage) -> Service:
     reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = bind(server, settings.listen)
 
-    janitor = Janitor(storage, retention, settings.retention.sweep_seconds, _now)
+    janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)
     return Service(
         server=server,
         listen=settings.listen,
         port=port,
         storage=storage,
+        follower=follower,
         janitor=janitor,
         health=health_servicer,
         admission=admission,
@@ -193,10 +162,6 @@ def _inserter(options: InserterOptions) -> InserterSettings:
 
 def _pool(threads: int, name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _new_id() -> str:

@@ -18,6 +18,8 @@ from flowcept_service.config import ServiceSettings
 from flowcept_service.server.allocator import keep_freed_memory
 from flowcept_service.server.composition import compose
 from flowcept_service.server.service import Service
+from flowcept_service.server.status import STATUS_FILE, StatusReporter
+from flowcept_service.server.stores import now
 
 FORCED_EXIT_CODE = 130
 """Exit code after a second signal."""
@@ -36,7 +38,7 @@ def run(settings: ServiceSettings) -> None:
     signals = _catch_signals()
     service = compose(settings)
     service.start()
-    with _announced(service, settings.ready_file):
+    with _announced(service, settings.ready_file), _reporting(service, settings):
         _log.info(
             "listening",
             address=service.target,
@@ -49,6 +51,29 @@ def run(settings: ServiceSettings) -> None:
         Thread(target=_end_at_second, args=(signals,), name="second-signal", daemon=True).start()
         service.stop(settings.drain_seconds)
     _log.info("stopped")
+
+
+@contextmanager
+def _reporting(service: Service, settings: ServiceSettings) -> Iterator[None]:
+    """The status file, where there is a place for it: a service without an embedded store has no directory."""
+    file = settings.status_file
+    if file is None and "lmdb" in settings.stores:
+        file = settings.data_dir / STATUS_FILE
+    if file is None:
+        yield
+        return
+    fixed = {
+        "address": service.target,
+        "pid": os.getpid(),
+        "store": settings.store,
+        "started_at": now().isoformat(),
+    }
+    reporter = StatusReporter(file, fixed, service.follower, now)
+    reporter.start()
+    try:
+        yield
+    finally:
+        reporter.stop()
 
 
 def _catch_signals() -> SimpleQueue[str]:

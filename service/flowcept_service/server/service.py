@@ -11,6 +11,7 @@ import structlog
 from grpc_health.v1.health import HealthServicer
 
 from flowcept_service.events.subscription import Subscriptions
+from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.storage.contract import Storage
@@ -31,6 +32,8 @@ class Service:
     port: int
     """The port that was bound; 0 for a unix socket."""
     storage: Storage
+    follower: Follower | None
+    """What keeps a second store the copy of ``storage``."""
     janitor: Janitor
     health: HealthServicer
     admission: Admission
@@ -46,6 +49,8 @@ class Service:
         """Begin to answer."""
         self.server.start()
         self.janitor.start()
+        if self.follower is not None:
+            self.follower.start()
 
     def stop(self, grace: float) -> None:
         """Drain, then close the store. What clients had acknowledged is durable long before.
@@ -64,4 +69,6 @@ class Service:
         self.janitor.stop()
         for pool in self.pools:
             pool.shutdown(wait=True, cancel_futures=True)
+        if self.follower is not None:
+            self.follower.stop()
         self.storage.close()
