@@ -88,7 +88,8 @@ class RetrySettings:
     """How calls are repeated while the service is away. Waits grow by ``multiplier`` and are jittered."""
 
     max_attempts: int = setting(5, count(1), env="FLOWCEPT_RETRY_ATTEMPTS", yaml="service.retry.max_attempts")
-    """Attempts of one call, the first included. Streams count attempts without progress."""
+    """Attempts of one call, the first included; 1 switches repetition off. A transfer or stream that had reached the
+    service is not bound by it: it goes on until ``idle_timeout`` seconds have passed without progress."""
 
     initial_backoff: float = setting(
         0.2, seconds(0.001), env="FLOWCEPT_RETRY_INITIAL_BACKOFF", yaml="service.retry.initial_backoff"

@@ -37,7 +37,7 @@ def forked(target: str, state: str) -> list[int]:
     done = subprocess.run(
         [sys.executable, "-c", FORKING, target, state],
         capture_output=True,
-        env={**environ, "GRPC_ENABLE_FORK_SUPPORT": "1"},
+        env=environ,
         timeout=60,
         check=False,
     )
