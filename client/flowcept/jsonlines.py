@@ -11,7 +11,8 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,31 +68,58 @@ def read_messages(path: Path) -> Iterator[dict[str, object]]:
                 yield decode_line(line, f"Line {number} of {path}")
 
 
-def read_batches(path: Path, max_messages: int, max_bytes: int) -> Iterator[list[tuple[dict[str, object], int]]]:
-    """The messages of a file in batches for publishing, each with the length of its line.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive messages of a file."""
+
+    messages: list[dict[str, object]]
+    """The messages."""
+
+    lines: list[int]
+    """The number of each one's line, from 1."""
+
+    end: int
+    """Offset in the file behind the last of them."""
+
+
+def read_batches(
+    path: Path,
+    max_messages: int,
+    max_bytes: int,
+    on_bad_line: Callable[[int, InvalidArgumentError], object] | None = None,
+) -> Iterator[Batch]:
+    """The messages of a file in batches for publishing, in constant memory. Empty lines are passed over.
 
     Args:
         path: The file.
         max_messages: Most messages in a batch.
         max_bytes: Most bytes of lines in a batch; a longer line is a batch of its own.
+        on_bad_line: Told the number of a line that is not a JSON object, which is then passed over.
 
     Raises:
-        InvalidArgumentError: A line is not a JSON object; it says which.
+        InvalidArgumentError: A line is not a JSON object, and ``on_bad_line`` is not given; it says which.
         FileNotFoundError: There is no such file.
     """
-    batch: list[tuple[dict[str, object], int]] = []
-    size = 0
+    messages: list[dict[str, object]] = []
+    lines: list[int] = []
+    begin = end = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if messages and (len(messages) == max_messages or end + len(line) - begin > max_bytes):
+                yield Batch(messages, lines, end)
+                messages, lines, begin = [], [], end
+            end += len(line)
             if not line.strip():
                 continue
-            if batch and (len(batch) == max_messages or size + len(line) > max_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append((decode_line(line, f"Line {number} of {path}"), len(line)))
-            size += len(line)
-    if batch:
-        yield batch
+            try:
+                messages.append(decode_line(line, f"Line {number} of {path}"))
+                lines.append(number)
+            except InvalidArgumentError as error:
+                if on_bad_line is None:
+                    raise
+                on_bad_line(number, error)
+    if messages:
+        yield Batch(messages, lines, end)
 
 
 def write_messages(path: Path, messages: Iterable[Mapping[str, object]], *, durable: bool = False) -> None:

@@ -219,7 +219,7 @@ class MessageBuffer:
             for batch in read_batches(file, self._settings.buffer_size, _BATCH_BYTES):
                 if self._is_over():
                     return False
-                answer = self._outlet.publish([message for message, _ in batch], self._call_timeout())
+                answer = self._outlet.publish(batch.messages, self._call_timeout())
                 if answer is None:
                     return False
                 refused += answer

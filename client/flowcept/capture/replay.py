@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowcept.capture.publisher import Publisher
+from flowcept.errors import InvalidArgumentError
 from flowcept.jsonlines import encode_line, read_batches
 
 _BATCH_MESSAGES = 200
@@ -17,10 +18,10 @@ _BATCH_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that the service will never take."""
+    """A line that was not stored, and never will be as it is."""
 
-    position: int
-    """Which message of the file, from 1."""
+    line: int
+    """Its number, from 1."""
 
     reason: str
     """Why, for a person."""
@@ -34,39 +35,44 @@ class Replayed:
     """How many messages it has."""
 
     refused: tuple[Refused, ...]
-    """Those that were not stored. All others are durable."""
+    """The lines that were not stored. All other messages are durable."""
 
 
 def replay(
-    path: Path, publisher: Publisher, *, timeout: float = 30.0, progress: Callable[[int], None] | None = None
+    path: Path, publisher: Publisher, *, timeout: float = 30.0, progress: Callable[[int, int], object] | None = None
 ) -> Replayed:
     """Publish the messages of a file of JSON Lines, in batches, in constant memory.
 
     It can be repeated, after a failure or by mistake: each message has the ``message_id`` that it got when it was
-    captured, or one made from its content where the file has none, and the service stores an id once.
+    captured, or one made from its content where the file has none, and the service stores an id once. A line that is
+    no message holds up no other.
 
     Args:
         path: The file.
         publisher: Where to.
         timeout: Seconds for one batch.
-        progress: Called after each batch with the number of messages so far.
+        progress: Called after each batch with the bytes of the file that are done, and its size.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidArgumentError: A line is not valid JSON; what stands before it may have been published.
         FlowceptError: The service does not take messages now; what was acknowledged is durable.
     """
     count = 0
     refused: list[Refused] = []
     seen: Counter[str] = Counter()
-    for batch in read_batches(path, _BATCH_MESSAGES, _BATCH_BYTES):
-        messages = [message | {"message_id": _identity(message, seen)} for message, _ in batch]
+    size = path.stat().st_size
+
+    def pass_over(line: int, error: InvalidArgumentError) -> None:
+        refused.append(Refused(line, error.message))
+
+    for batch in read_batches(path, _BATCH_MESSAGES, _BATCH_BYTES, pass_over):
+        messages = [message | {"message_id": _identity(message, seen)} for message in batch.messages]
         rejections = publisher.publish(messages, timeout=timeout)
-        refused += [Refused(count + rejection.index + 1, rejection.reason) for rejection in rejections]
+        refused += [Refused(batch.lines[rejection.index], rejection.reason) for rejection in rejections]
         count += len(messages)
         if progress is not None:
-            progress(count)
-    return Replayed(count, tuple(refused))
+            progress(batch.end, size)
+    return Replayed(count, tuple(sorted(refused, key=lambda found: found.line)))
 
 
 def _identity(message: dict[str, object], seen: Counter[str]) -> object:

@@ -15,11 +15,12 @@ class ServicePublisher:
 
     Args:
         settings: Where the service is and how to reach it.
+        repeats: Repeat calls as the settings say. The buffer of a run does not want that: it has pauses of its own.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
-        # One attempt at a time: the buffer repeats, with pauses of its own.
-        self._connection = Connection(replace(settings, retry=replace(settings.retry, max_attempts=1)))
+    def __init__(self, settings: ClientSettings, *, repeats: bool = False) -> None:
+        once = replace(settings, retry=replace(settings.retry, max_attempts=1))
+        self._connection = Connection(settings if repeats else once)
 
     def publish(self, messages: Sequence[Message], *, timeout: float) -> list[Rejection]:
         """Send one batch, once; see :class:`~flowcept.capture.publisher.Publisher`."""

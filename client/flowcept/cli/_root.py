@@ -15,7 +15,12 @@ from flowcept.cli._session import Session
 
 COMMANDS = {
     "blob": "flowcept.cli.blob:blob",
+    "events": "flowcept.cli.events:events",
     "health": "flowcept.cli.health:health",
+    "query": "flowcept.cli.query:query",
+    "replay": "flowcept.cli.replay:replay",
+    "task": "flowcept.cli._records:task",
+    "workflow": "flowcept.cli._records:workflow",
 }
 """Each command and where it is: ``module:attribute``. Only the one that runs is imported."""
 
