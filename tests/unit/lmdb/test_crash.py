@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ def run_until_killed(directory: Path, run: int, chance: random.Random) -> Iterat
         for line in writer.stdout:
             if line.endswith("\n"):
                 yield line.split()
+    assert writer.returncode == -signal.SIGKILL, "the writer must not end by itself"
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(
