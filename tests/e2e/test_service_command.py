@@ -1,0 +1,166 @@
+"""The command `flowcept-service`: starting, refusing to start, and ending."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import grpc
+import pytest
+
+from flowcept.v1.blob_store_service_pb2 import UploadRequest
+from tests.support.blobs import MIB, Blobs, chunk, chunks, header, pattern
+from tests.support.server import ServerProcess
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path, "--log-format", "json") as server:
+        yield server
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flowcept_service", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """It ended with the code and one line of explanation, not with a traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    line = next(line for line in done.stderr.splitlines() if line.startswith("flowcept-service: "))
+    for part in parts:
+        assert part in line
+
+
+def test_a_data_directory_in_use_is_refused(server: ServerProcess) -> None:
+    done = run("serve", "--listen", "127.0.0.1:0", "--data-dir", str(server.data_dir))
+    refused(done, 5, str(server.data_dir), "in use")
+
+
+def test_a_port_in_use_is_refused(server: ServerProcess, tmp_path: Path) -> None:
+    done = run("serve", "--listen", server.target, "--data-dir", str(tmp_path / "other"))
+    refused(done, 5, server.target, "choose another port")
+
+
+def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
+    done = run("serve", "--listen", "192.0.2.1:50051", "--data-dir", str(tmp_path))
+    refused(done, 2, "192.0.2.1:50051")
+
+
+def test_a_malformed_address_is_refused() -> None:
+    refused(run("serve", "--listen", "nonsense"), 2, "nonsense", "127.0.0.1:50051")
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("serve", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "file" / "data"))
+    refused(done, 1, "data directory")
+
+
+def test_the_ready_file_tells_the_address_and_is_gone_at_the_end(server: ServerProcess) -> None:
+    ready = json.loads((server.directory / "ready.json").read_text())
+    assert ready == {"address": server.target, "port": int(server.target.rpartition(":")[2]), "pid": server.pid}
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert not (server.directory / "ready.json").exists()
+
+
+def test_the_log_tells_where_it_listens_on_standard_error_as_json(server: ServerProcess) -> None:
+    first = json.loads(server.log.read_text().splitlines()[0])
+    assert (first["event"], first["address"], first["data_dir"]) == ("listening", server.target, str(server.data_dir))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_service_cleanly(server: ServerProcess, number: signal.Signals) -> None:
+    server.signal(number)
+    assert server.wait() == 0
+
+
+def test_a_second_signal_ends_at_once(server: ServerProcess) -> None:
+    queue: SimpleQueue[UploadRequest | None] = SimpleQueue()
+    for message in (header(), *chunks(pattern(9 * MIB))):
+        queue.put(message)
+    with grpc.insecure_channel(server.target) as channel:
+        blobs = Blobs(channel)
+        upload = blobs.stub.Upload.future(iter(queue.get, None))
+        deadline = time.monotonic() + 10
+        while not blobs.staged().exists:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        while "draining" not in server.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 130
+        queue.put(None)
+        assert upload.exception(timeout=10) is not None
+
+
+def test_a_service_listens_on_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    ready = tmp_path / "ready"
+    command = [sys.executable, "-m", "flowcept_service", "serve", "--listen", f"unix:{path}"]
+    arguments = ["--data-dir", str(tmp_path / "data"), "--ready-file", str(ready)]
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while not ready.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            Blobs(channel).put(b"data", "u")
+            assert Blobs(channel).get() == b"data"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_two_services_never_share_a_port(server: ServerProcess) -> None:
+    host, _, port = server.target.rpartition(":")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind((host, int(port)))
+
+
+def test_the_version_and_every_setting_can_be_asked_for() -> None:
+    assert "flowcept-service, version" in run("--version").stdout
+    listed = run("settings")
+    assert "FLOWCEPT_SERVICE_LISTEN  [127.0.0.1:50051]" in listed.stdout
+    assert "Exit codes" in run("serve", "--help").stdout
+
+
+def test_a_large_payload_goes_through_in_constant_memory(server: ServerProcess) -> None:
+    block = pattern(16 * MIB)
+    size, messages = 512 * MIB, _large(block, 512 * MIB)
+    with grpc.insecure_channel(server.target) as channel:
+        blobs = Blobs(channel)
+        blobs.put(b"warm", "warm", "warm")
+        before = server.memory_bytes()
+        made = blobs.upload(messages).object
+        assert made.object_size_bytes == size
+        assert server.memory_bytes() - before < 150 * MIB
+
+
+def _large(block: bytes, size: int) -> Iterator[UploadRequest]:
+    digest = hashlib.sha256()
+    yield header()
+    for start in range(0, size, len(block)):
+        for offset in range(0, len(block), MIB):
+            piece = block[offset : offset + MIB]
+            digest.update(piece)
+            yield chunk(start + offset, piece)
+    message = UploadRequest()
+    message.commit.object_size_bytes = size
+    message.commit.data_sha256 = digest.hexdigest()
+    yield message
