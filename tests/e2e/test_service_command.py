@@ -63,7 +63,7 @@ def test_a_malformed_address_is_refused() -> None:
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("serve", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "file" / "data"))
-    refused(done, 1, "data directory")
+    refused(done, 5, "data directory")
 
 
 def test_the_ready_file_tells_the_address_and_is_gone_at_the_end(server: ServerProcess) -> None:
