@@ -93,7 +93,7 @@ class Hostile:
         (pd.Series([1, 2]), [1, 2]),
         (pd.DataFrame({"a": [1]}), {"a": [1]}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_value_becomes_the_plain_value_that_one_expects(value: object, expected: object) -> None:
     assert plain(value) == expected

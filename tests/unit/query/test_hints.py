@@ -35,7 +35,6 @@ from flowcept_service.query import parse_query
         ({"a": {"$regex": "x"}}, {}, None),
         ({"used.id": "x"}, {"used.id": {"x"}}, "used.id"),
     ],
-    ids=str,
 )
 def test_hints(filter: dict[str, Any], equalities: dict[str, set[str]], covered_by: str | None) -> None:
     hints = parse_query(filter).hints
