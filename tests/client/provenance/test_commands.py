@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) ->
     try:
         for number in range(3):
             fresh.publish([{"type": "task", "task_id": f"t{number}"}, {"type": "workflow", "workflow_id": "w"}])
-            eventually(lambda number=number: out.read_bytes().count(b"\n") == number + 1, 30)
+            eventually(partial(has_lines, out, number + 1), 30)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     finally:
@@ -189,6 +190,10 @@ def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) ->
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["t0", "t1", "t2"]
+
+
+def has_lines(path: Path, count: int) -> bool:
+    return path.read_bytes().count(b"\n") == count
 
 
 def write_unsent(path: Path, workflow_id: str) -> None:
