@@ -12,9 +12,9 @@ import grpc
 import pytest
 
 from tests.support.blobs import MIB, Blobs, chunks, commit, failure_of, header, pattern, sha256
+from tests.support.load import resume
 from tests.support.server import ServerProcess
 
-RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 # A channel that waits seconds between attempts to connect would make these tests slow.
 QUICK = [
     ("grpc.initial_reconnect_backoff_ms", 20),
@@ -32,21 +32,6 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 def connected(server: ServerProcess) -> grpc.Channel:
     return grpc.insecure_channel(server.target, options=QUICK)
-
-
-def resume(blobs: Blobs, data: bytes, upload_id: str, object_id: str) -> None:
-    """Upload until it is committed, as the contract tells clients: ask for the offset, go on from there."""
-    while True:
-        try:
-            state = blobs.staged(upload_id)
-            rest = [] if state.HasField("object") else [*chunks(data, start=state.staged_bytes)]
-            blobs.upload([header(upload_id, object_id, control_version=True), *rest, commit(data)])
-        except grpc.RpcError as error:
-            if failure_of(error).code not in RETRYABLE:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 @pytest.mark.parametrize("seed", range(4))

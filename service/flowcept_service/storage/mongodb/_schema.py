@@ -34,6 +34,7 @@ REQUESTS: Final = "service.requests"
 CONSUMERS: Final = "service.consumers"
 GARBAGE: Final = "service.garbage"
 READERS: Final = "service.readers"
+WRITERS: Final = "service.writers"
 SCHEMA: Final = "service.schema"
 REPLICA: Final = "service.replica"
 LOG_ID: Final = "log"
@@ -76,6 +77,7 @@ _INDEXES: Final[Mapping[str, tuple[_Index, ...]]] = {
     CONSUMERS: (),
     GARBAGE: (),
     READERS: (),
+    WRITERS: (),
     SCHEMA: (),
     REPLICA: (),
 }

@@ -16,6 +16,7 @@ from flowcept_service.storage.mongodb._events import MongodbEventLog
 from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._objects import MongodbObjectStore
 from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
+from flowcept_service.storage.mongodb._presence import Presence
 from flowcept_service.storage.mongodb._readers import ReaderReports
 from flowcept_service.storage.mongodb._records import MongodbRecordStore
 from flowcept_service.storage.mongodb._replica import MongodbReplica
@@ -62,7 +63,9 @@ class MongodbStorage:
             pins = Pins()
             readers = ReaderReports(self.database, pins, clock, settings.reader_report_seconds)
             opened.callback(readers.close)
-            writer = CommitWriter(self.database, settings, encoder, clock, horizon)
+            presence = Presence(self.database)
+            opened.callback(presence.close)
+            writer = CommitWriter(self.database, settings, encoder, clock, horizon=horizon, presence=presence)
             opened.callback(writer.close)
             payloads = MongodbPayloadStore(self.database, writer, pins, new_id, settings.payload_writers)
             opened.callback(payloads.chunks.close)

@@ -32,6 +32,7 @@ from flowcept_service.storage.mongodb._errors import (
 from flowcept_service.storage.mongodb._flush import flush
 from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._log import blocks_of, counter_update
+from flowcept_service.storage.mongodb._presence import Presence
 from flowcept_service.storage.mongodb._schema import LOG, LOG_ID
 from flowcept_service.storage.mongodb._settings import MongodbSettings
 from flowcept_service.storage.mongodb._unit import Position, Table, Unit
@@ -39,6 +40,8 @@ from flowcept_service.storage.mongodb._unit import Position, Table, Unit
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _SHORTEST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
+_LOOK_AROUND_SECONDS: Final = 1.0
+"""After so long without the counter, its holder may have died."""
 
 
 class Operation(Protocol):
@@ -65,6 +68,7 @@ class CommitWriter:
         encoder: Makes the bytes of events.
         clock: The time of a commit.
         horizon: How far the log is known to go; told of each commit of this process.
+        presence: The session to commit in.
     """
 
     def __init__(
@@ -73,7 +77,9 @@ class CommitWriter:
         settings: MongodbSettings,
         encoder: EventEncoder,
         clock: Callable[[], datetime],
+        *,
         horizon: Horizon,
+        presence: Presence,
     ) -> None:
         self._database = database
         self._retry_seconds = settings.retry_seconds
@@ -81,6 +87,7 @@ class CommitWriter:
         self._encoder = encoder
         self._clock = clock
         self._horizon = horizon
+        self._presence = presence
         self._queue: GroupQueue[Operation] = GroupQueue(
             self._settle,
             GroupLimits(settings.flush_interval, settings.flush_size, settings.commit_bytes),
@@ -123,6 +130,7 @@ class CommitWriter:
     def _commit(self, group: list[Waiting[Operation]]) -> Settled:
         """Commit a group, repeated while it fails for a passing reason."""
         deadline = time.monotonic() + self._retry_seconds
+        look_around = time.monotonic() + _LOOK_AROUND_SECONDS
         pause = _SHORTEST_PAUSE
         while True:
             try:
@@ -130,6 +138,9 @@ class CommitWriter:
             except PyMongoError as error:
                 if not is_transient(error) or time.monotonic() > deadline:
                     raise
+            if time.monotonic() > look_around:
+                self._presence.end_dead_sessions()
+                look_around = time.monotonic() + _LOOK_AROUND_SECONDS
             # Another replica holds the counter, for milliseconds; or the primary is being elected.
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the replicas, keeps no secret
             pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -140,22 +151,22 @@ class CommitWriter:
         settled = self._apply(group, unit)
         if not unit.changed:
             return settled
-        with self._database.client.start_session(causal_consistency=False) as session:
-            session.start_transaction(_SNAPSHOT, self._write_concern)
-            try:
-                position = self._lock(session)
-                if position != unit.base:
-                    unit = Unit(self._database, self._encoder, position, now, session)
-                    settled = self._apply(group, unit)
-                if unit.changed:
-                    self._write(unit, session)
-            except BaseException:
-                _abort(session)
-                raise
+        session = self._presence.session()
+        session.start_transaction(_SNAPSHOT, self._write_concern)
+        try:
+            position = self._lock(session)
+            if position != unit.base:
+                unit = Unit(self._database, self._encoder, position, now, session)
+                settled = self._apply(group, unit)
             if unit.changed:
-                _finish(session, deadline)
-            else:
-                _abort(session)
+                self._write(unit, session)
+        except BaseException:
+            _abort(session)
+            raise
+        if unit.changed:
+            _finish(session, deadline)
+        else:
+            _abort(session)
         if unit.changed:
             self._horizon.reach(unit.position)
         return settled
