@@ -7,19 +7,18 @@ from importlib.metadata import version
 
 import click
 
-from flowcept.errors import FlowceptError, InvalidArgumentError, Reason, UnavailableError
+from flowcept.errors import FlowceptError
+from flowcept_service.cli.exits import exit_code
+from flowcept_service.cli.status import status
+from flowcept_service.cli.transfer import transfer
 from flowcept_service.config import STORES, ServiceSettings, settings_table
-
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
-EXIT_UNAVAILABLE = 5
 
 _EPILOG = """\b
 Exit codes:
   0    drained and ended, after SIGTERM or SIGINT
-  1    the store cannot be used (incompatible data, a directory without permission)
+  1    the store holds data of an incompatible version
   2    a setting is wrong
-  5    the port or the data directory is in use by another process
+  5    the port or the data directory is in use, or the store cannot be used or reached
   130  ended at once, by a second signal
 """
 
@@ -40,7 +39,7 @@ def main() -> None:
 
 @main.command(epilog=_EPILOG)
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.  [127.0.0.1:50051]")
-@click.option("--store", metavar="|".join(STORES), help="Where data is kept.  [lmdb]")
+@click.option("--store", metavar="|".join(STORES), help="Where data is kept; a second one follows.  [lmdb]")
 @click.option("--data-dir", metavar="DIR", help="Directory of the embedded store, made when missing.  [flowcept-data]")
 @click.option("--mongodb-uri", metavar="URI", help="Connection string of the replica set; better in the environment.")
 @click.option("--ready-file", metavar="FILE", help="Written once the service answers: its address as JSON.")
@@ -80,7 +79,7 @@ def serve(
         run(settings)
     except FlowceptError as error:
         click.echo(f"flowcept-service: {error.message}", err=True)
-        sys.exit(_exit_code(error))
+        sys.exit(exit_code(error))
 
 
 @main.command()
@@ -91,11 +90,5 @@ def settings() -> None:
         click.echo(click.wrap_text(row.help.replace("``", ""), initial_indent="    ", subsequent_indent="    "))
 
 
-def _exit_code(error: FlowceptError) -> int:
-    if isinstance(error, InvalidArgumentError):
-        return EXIT_USAGE
-    if error.reason is Reason.STORAGE_IN_USE or (
-        isinstance(error, UnavailableError) and error.reason is Reason.SERVICE_UNREACHABLE
-    ):
-        return EXIT_UNAVAILABLE
-    return EXIT_FAILURE
+main.add_command(status)
+main.add_command(transfer)
