@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import fields as dataclass_fields
 
+import bson
+
 from flowcept.errors import IntegrityError, InvalidArgumentError, OutOfRangeError, Reason, shorten
 from flowcept_service.blobs.parts import UploadCommit, UploadHeader
 from flowcept_service.domain.identifiers import check_identifier
+from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.objects import ObjectFields, ObjectVersion, Precondition
 
 _RESERVED = frozenset(field.name for field in dataclass_fields(ObjectVersion)) | {
@@ -49,10 +52,10 @@ def check_commit(commit: UploadCommit) -> None:
 
 
 def check_fields(fields: ObjectFields, author: str | None) -> None:
-    """Refuse labels and links that no store could index, and extra fields that are no extra ones.
+    """Refuse labels and links that no store could index, extra fields that are no extra ones, and too much of them.
 
     Raises:
-        InvalidArgumentError: INVALID_IDENTIFIER, INVALID_FIELD.
+        InvalidArgumentError: INVALID_IDENTIFIER, INVALID_FIELD, RECORD_TOO_LARGE.
     """
     for name in ("task_id", "workflow_id", "campaign_id", "type"):
         value = getattr(fields, name)
@@ -67,6 +70,8 @@ def check_fields(fields: ObjectFields, author: str | None) -> None:
                 field=f"fields.extra.{name}",
                 value=name,
             )
+    # The store checks the whole record when it commits; this spares the bytes of an upload that could not be committed.
+    check_record_size(bson.encode(fields.given()))
 
 
 def check_precondition(precondition: Precondition) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from flowcept.errors import FlowceptError, InvalidArgumentError, Reason
+from flowcept_service.blobs.buffer import ChunkBuffer
 from flowcept_service.blobs.checks import (
     check_commit,
     check_digest_promise,
@@ -21,7 +22,7 @@ from flowcept_service.blobs.digest import ArrivingDigest, ResumedDigest, StagedD
 from flowcept_service.blobs.parts import UploadChunk, UploadCommit, UploadHeader, UploadPart, UploadResult
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.domain.objects import CommitResult, ObjectChange, Payload, Staging
-from flowcept_service.storage.contract import Chunk, ObjectStore, PayloadStore
+from flowcept_service.storage.contract import ObjectStore, PayloadStore
 
 _log = structlog.get_logger(__name__)
 
@@ -62,8 +63,7 @@ class UploadSession:
         self._executor = surroundings.executor
         self._settings = surroundings.settings
         self._now = surroundings.now
-        self._buffer: list[Chunk] = []
-        self._buffered = 0
+        self._buffer = ChunkBuffer()
         self._received = 0 if staging is None else staging.size
         self._promise: UploadCommit | None = None
         self._store_failed = False
@@ -132,13 +132,13 @@ class UploadSession:
 
     def drop(self) -> None:
         """After bytes that are not what was promised: forget all of them."""
-        self._buffer.clear()
+        self._buffer.take()
         if self._staging is not None:
             self._payloads.discard(self._header.upload_id)
 
     def close(self) -> None:
         """Let go of everything in memory."""
-        self._buffer.clear()
+        self._buffer.take()
         if self._digest is not None:
             self._digest.close()
 
@@ -152,18 +152,17 @@ class UploadSession:
         if header.object_size_bytes is not None and received > header.object_size_bytes:
             check_size_promise(header.object_size_bytes, received)
         self._buffer.append(chunk.data)
-        self._buffered += size
         self._received = received
         # What goes into a document is needed in one piece at the commit, and is bounded by its own limit.
-        if self._buffered >= self._settings.batch_bytes and not header.save_data_in_collection:
+        if self._buffer.size >= self._settings.batch_bytes and not header.save_data_in_collection:
             self._flush()
 
     def _flush(self) -> None:
         """Stage what is in memory."""
-        if not self._buffered:
+        if not self._buffer.size:
             return
-        batch, before = self._buffer, self._received - self._buffered
-        self._buffer, self._buffered = [], 0
+        before = self._received - self._buffer.size
+        batch = self._buffer.take()
         try:
             staging = self._begin_staging() if self._staging is None else self._staging
             check_offset(before, staging.size)
@@ -194,12 +193,10 @@ class UploadSession:
     def _write(self, promised: str) -> Payload:
         """The payload in one step, from memory (and from what was staged of a payload that goes into a document)."""
         staged = [] if self._staging is None else list(self._payloads.read_staged(self._staging))
-        data = [*staged, *self._buffer]
+        data = [*staged, *self._buffer.take()]
         digest = sha256_of(data)
         check_digest_promise(promised, digest)
-        payload = self._payloads.write(data, digest, in_object=self._header.save_data_in_collection)
-        self._buffer, self._buffered = [], 0
-        return payload
+        return self._payloads.write(data, digest, in_object=self._header.save_data_in_collection)
 
     def _publish(self, payload: Payload) -> CommitResult:
         return self._objects.commit(change_of(self._header, payload, self._now()))

@@ -33,6 +33,9 @@ from flowcept_service.blobs.session import Surroundings, UploadSession, change_o
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.objects import ObjectVersion, Precondition
 
+_MESSAGE_OVERHEAD = 512
+"""Bytes of memory that a message takes beside the payload bytes in it."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -154,7 +157,7 @@ class Uploads:
             return
         # Received by a thread of its own, so that the network goes on while the store writes, and so that a failure of
         # the store is answered at once even while the client sends nothing.
-        ahead = Prefetch(messages, _bytes_in, self._settings.prefetch_bytes, "upload-receiver")
+        ahead = Prefetch(messages, _weight, self._settings.prefetch_bytes, "upload-receiver")
         with closing(ahead):
             for message in ahead:
                 for part in message:
@@ -182,8 +185,9 @@ class Uploads:
         return None if staged is None else staged.object_id
 
 
-def _bytes_in(message: UploadMessage) -> int:
-    return sum(len(part.data) for part in message if isinstance(part, UploadChunk))
+def _weight(message: UploadMessage) -> int:
+    """The memory of a message; one that carries nothing takes some too."""
+    return _MESSAGE_OVERHEAD + sum(len(part.data) for part in message if isinstance(part, UploadChunk))
 
 
 def _reason(error: Exception) -> Reason | None:

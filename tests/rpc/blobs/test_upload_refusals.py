@@ -262,3 +262,16 @@ def test_payloads_of_every_size_come_back_whole(blobs: Blobs, size: int) -> None
     data = pattern(size)
     assert blobs.put(data, "u").object_size_bytes == size
     assert blobs.get() == data
+
+
+def test_metadata_too_large_for_a_record_is_refused_before_the_bytes(blobs: Blobs) -> None:
+    half = Document(bson=bson.encode({"notes": "x" * (1900 * KIB)}))
+    failure = blobs.refused([header(fields=ObjectFields(custom_metadata=half, extra=half))])
+    assert (failure.code, failure.reason) == (INVALID, "RECORD_TOO_LARGE")
+
+
+def test_a_stream_of_single_bytes_and_empty_messages_is_an_upload_like_any_other(blobs: Blobs) -> None:
+    data = pattern(3000)
+    single = [message for byte in range(len(data)) for message in (chunk(byte, data[byte : byte + 1]), UploadRequest())]
+    blobs.upload([header(), *single, commit(data)])
+    assert blobs.get() == data
