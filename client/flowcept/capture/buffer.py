@@ -81,6 +81,7 @@ class MessageBuffer:
     def _reset(self) -> None:
         self._changed = threading.Condition()
         self._pending: deque[tuple[dict[str, object], int]] = deque()
+        self._in_flight: list[tuple[dict[str, object], int]] = []
         self._weight = 0
         self._since = 0.0
         self._thread: threading.Thread | None = None
@@ -133,6 +134,9 @@ class MessageBuffer:
             self._changed.notify_all()
         if thread is not None:
             thread.join(timeout + 1.0)  # the last attempt has its own, shorter deadline
+            with self._changed:
+                # Of a call that hangs: sent or not, they are written too, since a repetition is harmless.
+                self._pending.extendleft(reversed(self._in_flight))
         elif self._outlet is not None and not self._is_child:
             self._publish_files()  # those of forked processes
         self._spill(everything=True)
@@ -154,7 +158,7 @@ class MessageBuffer:
             if delivered:
                 pause = _FIRST_PAUSE
                 continue
-            self._put_back(batch)
+            self._put_back()
             if self._weight > self._settings.max_memory:
                 self._spill()
             if self._is_over():
@@ -177,6 +181,7 @@ class MessageBuffer:
                 batch.append((message, weight))
                 size += weight
             self._weight -= size
+            self._in_flight = batch
             return batch
 
     def _is_due(self) -> bool:
@@ -193,18 +198,23 @@ class MessageBuffer:
         messages: list[Message] = [message for message, _ in batch]
         if self._outlet is None or self._is_child:
             self._write(messages)
+            self._delivered()
             return True
         refused = self._outlet.publish(messages, self._call_timeout())
         if refused is None:
             return False
         if refused:
             self._write(refused, suffix=_REFUSED)
-        with self._changed:
-            self._since = self._clock()
+        self._delivered()
         self._relieve_log()
         if not self._pending:
             self._publish_files()
         return True
+
+    def _delivered(self) -> None:
+        with self._changed:
+            self._in_flight = []
+            self._since = self._clock()
 
     def _publish_files(self) -> None:
         """Publish what waits on disk, our own and that of forked processes, while the service takes it."""
@@ -231,10 +241,11 @@ class MessageBuffer:
             return False
         return True
 
-    def _put_back(self, batch: list[tuple[dict[str, object], int]]) -> None:
+    def _put_back(self) -> None:
         with self._changed:
-            self._pending.extendleft(reversed(batch))
-            self._weight += sum(weight for _, weight in batch)
+            self._pending.extendleft(reversed(self._in_flight))
+            self._weight += sum(weight for _, weight in self._in_flight)
+            self._in_flight = []
 
     def _spill(self, *, everything: bool = False) -> None:
         """Move messages from memory to disk: the older ones until half of the bound is free, or all."""
