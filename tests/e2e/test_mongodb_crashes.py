@@ -6,8 +6,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,15 +104,15 @@ def test_kills_under_load_lose_and_double_nothing(mongod: Mongod, tmp_path: Path
         publishers = [Publisher(target, number, stop) for number, target in enumerate(targets)]
         uploaders = [Uploader(target, number, stop) for number, target in enumerate(targets)]
         subscribers = [Subscriber(target) for target in targets]
-        working = [pool.submit(client.run) for client in (*publishers, *uploaders)]
+        working = [pool.submit(run) for run in [c.run for c in publishers] + [c.run for c in uploaders]]
         following = [pool.submit(subscriber.run, lambda: last[0]) for subscriber in subscribers]
 
         for _ in range(3):
-            _wait_for_growth([publisher.acknowledged for publisher in publishers])
+            _wait_for_growth([publisher.acknowledged for publisher in publishers], working)
             time.sleep(moments.uniform(0.0, 0.3))  # anywhere within a batch or a chunk
             getattr(cluster, killed)()
-        _wait_for_growth([publisher.acknowledged for publisher in publishers])
-        _wait_for_growth([uploader.committed for uploader in uploaders], 1)
+        _wait_for_growth([publisher.acknowledged for publisher in publishers], working)
+        _wait_for_growth([uploader.committed for uploader in uploaders], working, 1)
         stop.set()
         for future in working:
             future.result(PATIENCE)
@@ -140,11 +140,15 @@ def test_kills_under_load_lose_and_double_nothing(mongod: Mongod, tmp_path: Path
     _assert_no_orphan_after_the_sweep(mongod.uri, len(committed))
 
 
-def _wait_for_growth(counted: list[Any], enough: int = MESSAGES * 5) -> None:
+def _wait_for_growth(counted: list[Any], working: list[Future[None]], enough: int = MESSAGES * 5) -> None:
     before = [len(client) for client in counted]
-    grown: Callable[[], bool] = lambda: all(  # noqa: E731 - read once, right below
-        len(client) >= start + enough for client, start in zip(counted, before, strict=True)
-    )
+
+    def grown() -> bool:
+        for future in working:
+            if future.done():
+                future.result()  # a client that gave up says why
+        return all(len(client) >= start + enough for client, start in zip(counted, before, strict=True))
+
     eventually(grown, PATIENCE)
 
 

@@ -34,6 +34,8 @@ TRANSIENT_LABEL: Final = "TransientTransactionError"
 UNKNOWN_COMMIT_LABEL: Final = "UnknownTransactionCommitResult"
 DUPLICATE_KEY: Final = 11000
 WRITE_CONFLICT: Final = 112
+INTERRUPTED: Final = 11601
+"""The session was ended by somebody else."""
 _DISK_FULL = frozenset({14031})
 _RESULT_TOO_LARGE = frozenset({146, 292, 16819, 16945})
 """Memory limits of sorting and grouping."""
@@ -41,7 +43,7 @@ _TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 """A document beyond 16 MiB, or an index key that is too long."""
 _NOT_ALLOWED = frozenset({8000, 13, 18})
 _PASSING = frozenset({6, 7, 11, 24, 46, 50, 64, 79, 89, 91, 112, 189, 211, 251, 262, 9001, 10107, 11600, 11602, 13388})
-_PASSING_STATES = frozenset({13435, 13436, 43, 134, 136, 225, 256, 263, 290})
+_PASSING_STATES = frozenset({13435, 13436, 43, 134, 136, 225, 237, 256, 263, 290, INTERRUPTED})
 """The server is shutting down, electing, overloaded, or too slow."""
 
 
@@ -132,4 +134,13 @@ def is_passing(error: PyMongoError) -> bool:
 def is_transient(error: PyMongoError) -> bool:
     """Whether a transaction that failed so did not happen, and may be repeated as a whole."""
     # A duplicate key means that another writer was first: the next attempt sees its document.
-    return error.has_error_label(TRANSIENT_LABEL) or isinstance(error, DuplicateKeyError)
+    if error.has_error_label(TRANSIENT_LABEL) or isinstance(error, DuplicateKeyError):
+        return True
+    # Before the commit: the server has given the transaction up.
+    return isinstance(error, OperationFailure) and error.code == INTERRUPTED
+
+
+def is_uncertain(error: PyMongoError) -> bool:
+    """Whether it is not known if a commit that failed so has happened."""
+    interrupted = isinstance(error, OperationFailure) and error.code == INTERRUPTED
+    return interrupted or error.has_error_label(UNKNOWN_COMMIT_LABEL)

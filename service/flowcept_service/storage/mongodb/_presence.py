@@ -7,6 +7,7 @@ processes that have not been heard of for a while.
 
 from __future__ import annotations
 
+from datetime import datetime
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ class Presence:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._id = ObjectId()
+        self._suspected: dict[ObjectId, datetime] = {}
         with database.errors():
             self._session = database.client.start_session(causal_consistency=False)
             self._beat()
@@ -51,7 +53,11 @@ class Presence:
         rows = self._database.collection(WRITERS)
         dead = {"$expr": {"$lt": ["$seen", {"$subtract": ["$$NOW", _DEAD_MILLISECONDS]}]}}
         try:
-            for row in list(rows.find(dead)):
+            suspects = list(rows.find(dead))
+            # Asked again a beat later: after an outage of the database, nobody was heard of for a while.
+            certain = [row for row in suspects if self._suspected.get(row["_id"]) == row["seen"]]
+            self._suspected = {row["_id"]: row["seen"] for row in suspects}
+            for row in certain:
                 _log.warning("a process that commits is gone; its transaction is ended", process=str(row["_id"]))
                 self._database.client.admin.command({"killSessions": [row["session"]]})
                 rows.delete_one({"_id": row["_id"], "seen": row["seen"]})

@@ -24,11 +24,7 @@ from flowcept.errors import PreconditionError, Reason
 from flowcept_service.domain.events import EventEncoder
 from flowcept_service.storage.grouping import GroupLimits, GroupQueue, Waiting
 from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._errors import (
-    UNKNOWN_COMMIT_LABEL,
-    is_passing,
-    is_transient,
-)
+from flowcept_service.storage.mongodb._errors import is_passing, is_transient, is_uncertain
 from flowcept_service.storage.mongodb._flush import flush
 from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._log import blocks_of, counter_update
@@ -40,8 +36,8 @@ from flowcept_service.storage.mongodb._unit import Position, Table, Unit
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _SHORTEST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
-_LOOK_AROUND_SECONDS: Final = 1.0
-"""After so long without the counter, its holder may have died."""
+_LOOK_AROUND_SECONDS: Final = 3.0
+"""After so long without the counter, its holder may have died. More than a beat of ``Presence``."""
 
 
 class Operation(Protocol):
@@ -218,7 +214,7 @@ def _finish(session: ClientSession, deadline: float) -> None:
         try:
             session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label(UNKNOWN_COMMIT_LABEL) or time.monotonic() > deadline:
+            if not is_uncertain(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_LONGEST_PAUSE)
         else:
