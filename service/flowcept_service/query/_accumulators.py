@@ -42,7 +42,11 @@ class Accumulator(Protocol):
 
 
 class _Total:
-    """A running sum as MongoDB keeps it: doubles with their rounding errors carried along, decimals apart."""
+    """A running sum as MongoDB keeps it: doubles with their rounding error carried along, decimals apart.
+
+    The steps are those of MongoDB, in their order, so that the last digit is the same: an error is added to the next
+    value, and what the last addition leaves is not part of a result in doubles.
+    """
 
     __slots__ = ("_carry", "_decimal", "_plain", "_sum", "count", "has_decimal", "has_double", "has_long", "integers")
 
@@ -58,11 +62,14 @@ class _Total:
         if kind is float:
             self.has_double = True
             self._add_double(value)
+        elif kind is int and value in _INT32:
+            self.integers += value
+            self._add_double(float(value))
         elif kind is int or kind is Int64:
+            self.has_long = True
             self.integers += int(value)
-            self.has_long = self.has_long or kind is Int64 or value not in _INT32
-            low = int(value) - (high := _toward_zero(int(value)))
-            self._add_double(float(low))
+            high = _upper_half(int(value))
+            self._add_double(float(int(value) - high))
             self._add_double(float(high))
         elif kind is Decimal128:
             self.has_decimal = True
@@ -73,25 +80,33 @@ class _Total:
 
     def _add_double(self, value: float) -> None:
         self._plain += value  # the answer when infinities make the compensated sum NaN
+        corrected = value + self._carry
+        self._carry -= corrected - value
         before = self._sum
-        self._sum = before + value
+        self._sum = before + corrected
         other = self._sum - before
-        self._carry += (before - (self._sum - other)) + (value - other)
+        self._carry += (before - (self._sum - other)) + (corrected - other)
 
-    def double(self) -> float:
-        total = self._sum + self._carry
-        return self._plain if math.isnan(total) else total
+    def result(self) -> int | float | Decimal128:
+        """The sum in the widest type among the values: decimal, double, int64, int32; a double also on overflow."""
+        if self.has_decimal:
+            return Decimal128(self._with_decimals())
+        if self.has_double or self.integers not in _INT64:
+            return self._plain if math.isnan(self._sum) else self._sum
+        if self.has_long or self.integers not in _INT32:
+            return Int64(self.integers)
+        return self.integers
 
-    def decimal(self) -> Decimal:
-        if math.isnan(self._sum + self._carry):
-            doubles = _rounded(self._plain)
-        else:
+    def _with_decimals(self) -> Decimal:
+        if math.isfinite(self._sum):
             doubles = _DECIMAL.add(_rounded(self._sum), _rounded(self._carry))
+        else:
+            doubles = _rounded(self._plain)
         return _DECIMAL.add(self._decimal, doubles)
 
 
-def _toward_zero(value: int) -> int:
-    """The part of an integer above its lowest 32 bits, rounded toward zero."""
+def _upper_half(value: int) -> int:
+    """The part of an integer above its lowest 32 bits, rounded toward zero; as exact in a double as the rest is."""
     return (abs(value) >> 32 << 32) * (1 if value >= 0 else -1)
 
 
@@ -110,14 +125,7 @@ class _Sum:
         return 0
 
     def result(self) -> Any:
-        total = self._total
-        if total.has_decimal:
-            return Decimal128(total.decimal())
-        if total.has_double or total.integers not in _INT64:
-            return total.double()
-        if total.has_long or total.integers not in _INT32:
-            return Int64(total.integers)
-        return total.integers
+        return self._total.result()
 
 
 class _Average:
@@ -131,12 +139,13 @@ class _Average:
         return 0
 
     def result(self) -> Any:
-        total = self._total
-        if not total.count:
+        count = self._total.count
+        if not count:
             return None
-        if total.has_decimal:
-            return Decimal128(_DECIMAL.divide(total.decimal(), Decimal(total.count)))
-        return total.double() / total.count
+        total = self._total.result()
+        if isinstance(total, Decimal128):
+            return Decimal128(_DECIMAL.divide(total.to_decimal(), Decimal(count)))
+        return float(total) / count
 
 
 class _Extreme:

@@ -95,6 +95,8 @@ MIXED: list[dict[str, Any]] = [
     {"_id": 4, "a": [[5], {"b": 3}]},
 ]
 
+SUM_AND_AVERAGE = Case(aggregations=[("sum", "v"), ("avg", "v")])
+
 FILTERS: list[tuple[str, list[dict[str, Any]], dict[str, Any]]] = [
     ("an array behind an index is traversed: null", NESTED, {"a.0.1": None}),
     ("an array behind an index is traversed: value", NESTED, {"a.1.a": False}),
@@ -151,8 +153,17 @@ OTHER_QUERIES: list[tuple[str, list[dict[str, Any]], Case]] = [
     (
         "sums that overflow on the way",
         numbered([1e308, 1e308, -1e308, -1e308]),
-        Case(aggregations=[("sum", "v"), ("avg", "v")]),
+        SUM_AND_AVERAGE,
     ),
+    ("sums with errors that the last value hides", numbered([1.0, 0.3, 1e16, 1.0, 1e16]), SUM_AND_AVERAGE),
+    ("sums of int32 and doubles", numbered([0.3, -1, 2, -1]), SUM_AND_AVERAGE),
+    ("sums of int64 and doubles", numbered([-1e16, 0.1, 2**53 + 1]), SUM_AND_AVERAGE),
+    (
+        "averages of integers whose sum a double cannot hold on the way",
+        numbered([-(2**63), 2**63 - 1]),
+        SUM_AND_AVERAGE,
+    ),
+    ("sums of decimals and an infinity", numbered([Decimal128("1"), 1e308, float("-inf")]), SUM_AND_AVERAGE),
     ("sums with infinities", NUMBERS[4:6] + NUMBERS[16:17], Case(aggregations=[("sum", "v"), ("avg", "v")])),
     ("missing and null are one group", NESTED, Case(aggregations=[("count", "_id")], group_by=["a", "b"])),
     ("aggregations of arrays", NESTED, Case(aggregations=[("max", "a.b"), ("min", "a.b"), ("avg", "a.b")])),
