@@ -18,6 +18,7 @@ from flowcept_service.blobs.parts import (
 )
 from flowcept_service.domain.objects import HASH_ALGORITHM, ObjectFields, ObjectVersion, Precondition
 from flowcept_service.query import CODEC_OPTIONS
+from flowcept_service.rpc.provenance_documents import wants_json
 
 _LINKS = ("prev_version", "task_id", "workflow_id", "campaign_id", "type", "created_by", "updated_by")
 """Optional fields that have the same name and form on both sides."""
@@ -123,6 +124,15 @@ def decode_fields(fields: blob_store_service_pb2.ObjectFields) -> tuple[ObjectFi
         extra=decode_document(fields.extra, "fields.extra", CODEC_OPTIONS),
     )
     return decoded, fields.author if fields.HasField("author") else None
+
+
+def decode_encoding(encoding: DocumentEncoding) -> DocumentEncoding:
+    """The encoding in which documents are wanted; asked for before anything is changed.
+
+    Raises:
+        InvalidArgumentError: INVALID_FIELD, for a number that is no encoding.
+    """
+    return DocumentEncoding.DOCUMENT_ENCODING_JSON if wants_json(encoding) else DocumentEncoding.DOCUMENT_ENCODING_BSON
 
 
 def decode_expected_version(

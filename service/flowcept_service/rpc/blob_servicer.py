@@ -29,6 +29,7 @@ from flowcept_service.blobs.parts import UploadMessage
 from flowcept_service.blobs.uploads import Uploads
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.rpc.blob_converters import (
+    decode_encoding,
     decode_expected_version,
     decode_fields,
     decode_range,
@@ -69,19 +70,22 @@ class BlobStoreServicer:
 
     def GetObject(self, request: GetObjectRequest, context: grpc.ServicerContext) -> GetObjectResponse:
         """Return the metadata of one version."""
-        version = request.version if request.HasField("version") else None
-        return GetObjectResponse(object=encode_version(self._objects.get(request.object_id, version), request.encoding))
+        encoding = decode_encoding(request.encoding)
+        version = self._objects.get(request.object_id, request.version if request.HasField("version") else None)
+        return GetObjectResponse(object=encode_version(version, encoding))
 
     def ListVersions(self, request: ListVersionsRequest, context: grpc.ServicerContext) -> ListVersionsResponse:
         """List the versions of an object."""
+        encoding = decode_encoding(request.encoding)
         page = self._objects.versions(request.object_id, request.page_size, request.page_token)
         return ListVersionsResponse(
-            objects=[encode_version(version, request.encoding) for version in page.versions],
+            objects=[encode_version(version, encoding) for version in page.versions],
             next_page_token=page.next_page_token,
         )
 
     def UpdateObject(self, request: UpdateObjectRequest, context: grpc.ServicerContext) -> UpdateObjectResponse:
         """Change metadata."""
+        encoding = decode_encoding(request.encoding)
         fields, author = decode_fields(request.fields)
         version = self._objects.update(
             request.object_id,
@@ -91,7 +95,7 @@ class BlobStoreServicer:
             precondition=decode_expected_version(request),
             request_id=request.request_id,
         )
-        return UpdateObjectResponse(object=encode_version(version, request.encoding))
+        return UpdateObjectResponse(object=encode_version(version, encoding))
 
     def DeleteObject(self, request: DeleteObjectRequest, context: grpc.ServicerContext) -> DeleteObjectResponse:
         """Delete an object."""

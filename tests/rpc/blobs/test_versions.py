@@ -184,6 +184,7 @@ def test_a_metadata_update_may_be_conditional_and_repeated(blobs: Blobs) -> None
     [
         ({"expected_version": -1}, "INVALID_FIELD"),
         ({"request_id": "x" * 256}, "INVALID_IDENTIFIER"),
+        ({"encoding": 9}, "INVALID_FIELD"),
         ({"fields": ObjectFields(task_id="")}, "INVALID_IDENTIFIER"),
         ({"fields": ObjectFields(custom_metadata=Document(bson=b"x"))}, "INVALID_DOCUMENT"),
     ],
