@@ -13,7 +13,7 @@ from flowcept_service.domain.events import EventAction, EventKind, LoggedEvent
 from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.domain.objects import Precondition
 from flowcept_service.domain.records import Collection
-from flowcept_service.domain.replication import RowKey
+from flowcept_service.domain.replication import LogBlock, RowKey
 from flowcept_service.replication.progress import Meter
 from flowcept_service.replication.replication import Replication
 from flowcept_service.storage.replica import ReplicableStorage
@@ -93,10 +93,15 @@ def contents(store: ReplicableStorage) -> dict[str, Any]:
                 verify_payload(store, key)
     bounds = store.events.bounds()
     held["bounds"] = (bounds.oldest, bounds.last)
-    held["log"] = store.replica.changes(bounds.oldest - 1, 1 << 40)
+    held["log"] = [comparable(block) for block in store.replica.changes(bounds.oldest - 1, 1 << 40)]
     held["consumers"] = dict(store.replica.consumers())
     held["requests"] = all_requests(store)
     return held
+
+
+def comparable(block: LogBlock) -> tuple[Any, ...]:
+    requests = sorted((request.request_id, request.result) for request in block.requests)
+    return block.events, block.committed_at, sorted(block.messages), requests
 
 
 def all_rows(store: ReplicableStorage, collection: Collection) -> dict[RowKey, bytes]:
