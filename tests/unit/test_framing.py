@@ -37,8 +37,7 @@ def test_a_chunk_that_protobuf_wrote_is_read_back(offset: int, data: bytes) -> N
 
 
 @given(
-    st.binary(max_size=60)
-    | st.tuples(OFFSETS, DATA, st.binary(max_size=4)).map(lambda t: encode_chunk(*t[:2]) + t[2])
+    st.binary(max_size=60) | st.tuples(OFFSETS, DATA, st.binary(max_size=4)).map(lambda t: encode_chunk(*t[:2]) + t[2])
 )
 @example(b"\x12\x0c\x08" + b"\xff" * 9 + b"\x01\x12")
 @example(b"\x12\x0b\x08" + b"\xff" * 9 + b"\x01")
