@@ -74,14 +74,14 @@ def version_to_document(version: ObjectVersion) -> Document:
 
 
 def document_to_version(document: Mapping[str, Any]) -> ObjectVersion:
-    """The version that a document describes; only ``object_id`` and ``version`` must be there."""
+    """The version that a document describes; only ``object_id`` must be there."""
     tags = document.get("tags")
     payload_id = document.get(OUT_OF_LINE_FIELD)
     in_object = bool(document.get("save_data_in_collection", payload_id is None))
     optional = {name: document.get(name) for name in _SAME_NAME if name != "tags"}
     return ObjectVersion(
         object_id=document["object_id"],
-        version=document["version"],
+        version=document.get("version", 0),
         prev_version=document.get("prev_version"),
         object_size_bytes=document.get("object_size_bytes") or 0,
         data_sha256=document.get("data_sha256") or "",

@@ -24,12 +24,14 @@ from flowcept_service.domain.records import Collection, Document
 from flowcept_service.query import decode
 from flowcept_service.storage.documents import (
     DATA_FIELD,
+    OUT_OF_LINE_FIELD,
     decode_version,
     document_to_version,
     encode_document,
     version_to_document,
 )
 from flowcept_service.storage.drafts import object_draft
+from flowcept_service.storage.mongodb._foreign import current_bytes
 from flowcept_service.storage.mongodb._raw import with_binary
 from flowcept_service.storage.mongodb._references import find_payload, release
 from flowcept_service.storage.mongodb._seal import WANTED_OF_PAYLOAD, seal
@@ -147,8 +149,7 @@ def _inline(change: ObjectChange, before: Document | None) -> bytes | None:
     """The bytes that go into the document, if any do."""
     if change.payload is not None:
         return change.payload.inline
-    kept = None if before is None else before.get(DATA_FIELD)
-    return None if kept is None else bytes(kept)
+    return None if before is None else current_bytes(before)
 
 
 def _retire(unit: Unit, change: ObjectChange, planned: PlannedChange, current: ObjectVersion, before: Document) -> None:
@@ -161,7 +162,7 @@ def _retire(unit: Unit, change: ObjectChange, planned: PlannedChange, current: O
 
 def _release(unit: Unit, version: ObjectVersion, document: Document) -> None:
     # Bytes in the document go with it.
-    if version.payload_id is not None and DATA_FIELD not in document:
+    if version.payload_id is not None and (DATA_FIELD not in document or OUT_OF_LINE_FIELD in document):
         release(unit, version.payload_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -15,9 +15,10 @@ from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.documents import DATA_FIELD, OUT_OF_LINE_FIELD
 from flowcept_service.storage.mongodb._chunks import ChunkCollection, in_pieces
 from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._foreign import OWN_FILE, current_bytes, is_own_file
 from flowcept_service.storage.mongodb._held import HeldBytes
 from flowcept_service.storage.mongodb._references import VERSIONS
-from flowcept_service.storage.mongodb._schema import CHUNK_BYTES, FILES
+from flowcept_service.storage.mongodb._schema import FILES
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.refusals import payload_corrupt, version_overwritten
 
@@ -81,16 +82,27 @@ class PayloadReader:
             if data is not None:
                 yield data[offset : offset + length]
                 return
-        yield from self._file(version.payload_id, offset, length)
+        if version.payload_id is None:
+            return
+        file = self._file_row(version.payload_id)
+        if not is_own_file(file):
+            # Flowcept leaves the reference to a file when it puts newer bytes into the document.
+            data = self._in_object(version)
+            if data is not None:
+                yield data[offset : offset + length]
+                return
+        yield from self._chunks.read(version.payload_id, offset, length, file["chunkSize"])
 
     def _file(self, payload_id: ObjectId | None, offset: int, length: int) -> Iterator[Chunk]:
         """Bytes of a file of GridFS, as far as they are there."""
-        if payload_id is None:
-            return
-        file = self._database.collection(FILES).find_one({"_id": payload_id}, {"chunkSize": 1})
+        if payload_id is not None:
+            chunk_bytes = self._file_row(payload_id)["chunkSize"]
+            yield from self._chunks.read(payload_id, offset, length, chunk_bytes)
+
+    def _file_row(self, payload_id: ObjectId) -> Mapping[str, Any]:
+        file = self._database.collection(FILES).find_one({"_id": payload_id})
         # Without a file: removed, perhaps, while its reader holds it; the chunks stay as long.
-        chunk_bytes = CHUNK_BYTES if file is None else file["chunkSize"]
-        yield from self._chunks.read(payload_id, offset, length, chunk_bytes)
+        return OWN_FILE if file is None else file
 
     def _in_object(self, version: ObjectVersion) -> bytes | None:
         """The bytes in the document of a version, if it still is that version and has them."""
@@ -98,9 +110,10 @@ class PayloadReader:
         if version.data_sha256:
             wanted["data_sha256"] = version.data_sha256
         for collection in VERSIONS:
-            row = self._database.collection(collection.value).find_one(wanted, {DATA_FIELD: 1})
-            if row is not None and row.get(DATA_FIELD) is not None:
-                return bytes(row[DATA_FIELD])
+            row = self._database.collection(collection.value).find_one(wanted)
+            data = None if row is None else current_bytes(row)
+            if data is not None:
+                return data
         return None
 
     def _missing(self, version: ObjectVersion, offset: int) -> FlowceptError:
