@@ -62,6 +62,8 @@ _DECODE_ERRORS = (*_ENCODE_ERRORS, KeyError, AttributeError, decimal.DecimalExce
 # The type bytes of an embedded document, array and scoped code: a document that holds fewer of them than MAX_DEPTH
 # cannot be nested too deeply, and counting bytes costs next to nothing.
 _CONTAINER_BYTES = (b"\x03", b"\x04", b"\x0f")
+# Each level takes at least a type byte, the end of its key, its length and its end.
+_LEAST_DEEP_BYTES = 7 * MAX_DEPTH
 # Without this key, the driver finds no DBRef in a document.
 _REFERENCE_KEY = b"$ref\x00"
 
@@ -105,12 +107,15 @@ def decode_document(
     Raises:
         InvalidArgumentError: INVALID_DOCUMENT: damaged, not a document, or over the limits.
     """
+    data = document.bson  # once, since each reading copies
+    if data:
+        _check_size(len(data), field)
+        return decode_bson(data, field, options)
     encoding = document.WhichOneof("encoding")
     if encoding is None:
         return None
     if encoding == "bson":
-        _check_size(len(document.bson), field)
-        return decode_bson(document.bson, field, options)
+        return decode_bson(data, field, options)
     _check_size(len(document.json), field)
     # Through BSON, so that both encodings give the same values and refuse the same ones.
     return _decode(encode_bson(_parse_json(document.json, field), field), options)
@@ -223,7 +228,7 @@ def _check_size(size: int, field: str) -> None:
 
 
 def _may_be_deep(data: bytes) -> bool:
-    return sum(data.count(mark) for mark in _CONTAINER_BYTES) >= MAX_DEPTH
+    return len(data) > _LEAST_DEEP_BYTES and sum(data.count(mark) for mark in _CONTAINER_BYTES) >= MAX_DEPTH
 
 
 def _check_depth(value: Any, field: str) -> None:

@@ -149,7 +149,7 @@ class Subscription:
         """
         while (response := self._ahead or self._receive()) is not None:
             self._ahead = None
-            yield EventBatch([Event(event) for event in response.events], response.position, response.last_sequence)
+            yield EventBatch(list(map(Event, response.events)), response.position, response.last_sequence)
 
     def __iter__(self) -> Iterator[Event]:
         """The events, one by one. Ends and raises as ``batches``."""
