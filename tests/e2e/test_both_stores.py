@@ -199,14 +199,16 @@ def test_a_service_ends_in_time_while_its_second_store_hangs(tmp_path: Path, mon
         wait_level(server, 10)
         os.kill(mongod.pid, signal.SIGSTOP)
         try:
-            publish(server, 10, 10)
+            for number in range(6):
+                upload(server, f"o{number}", pattern(3 << 20, number))
+            eventually(lambda: replica(server)["lag_events"] == 6)
             server.signal(signal.SIGTERM)
             assert server.wait(30.0) == 0
         finally:
             os.kill(mongod.pid, signal.SIGCONT)
 
     with served(tmp_path, "lmdb,mongodb", uri_of(mongod, "ends")) as server:
-        wait_level(server, 20)
+        wait_level(server, 16)
 
 
 @pytest.fixture

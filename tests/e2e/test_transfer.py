@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bson
 import pytest
@@ -78,6 +80,42 @@ def test_from_lmdb_to_mongodb_and_back(lmdb: Address, mongodb: Address) -> None:
     assert (there.code, back.code) == (0, 0), there.err + back.err
     assert_same(lmdb("a"), mongodb("b"))
     assert_same(lmdb("a"), lmdb("c"))
+
+
+def test_documents_of_other_writers_come_along(lmdb: Address, mongodb: Address, mongodb_uri: str) -> None:
+    """As the library writes them: bytes in ``data`` without a name, and records that no event tells of."""
+    with opened(mongodb("a")) as store:
+        store.records.write(tasks(0, 3))
+    data = b"written by the library"
+    described = {
+        "object_id": "theirs",
+        "object_size_bytes": len(data),
+        "data_sha256": hashlib.sha256(data).hexdigest(),
+        "data_hash_algo": "sha256",
+        "prev_version": None,
+        "save_data_in_collection": True,
+        "unknown": {"kept": True},
+    }
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        database = client[mongodb("a").rpartition("/")[2].partition("?")[0]]
+        database["objects"].insert_one({**described, "version": 1, "data": data})
+        database["object_history"].insert_one({**described, "version": 0, "data": data})
+        database["tasks"].insert_one({"task_id": "theirs", "used": {"x": 1}})
+        database["workflows"].insert_one({"name": "without an identifier"})
+
+    done = run_command(*transfer(mongodb("a"), lmdb("b"), "--verify"))
+    back = run_command(*transfer(lmdb("b"), mongodb("c"), "--verify"))
+
+    assert (done.code, back.code) == (1, 0)
+    assert done.json["skipped_rows"] == 1
+    assert done.json["verified"]["different"] == {}
+    for address in (lmdb("b"), mongodb("c")):
+        with opened(address) as store:
+            for number in (0, 1):
+                version = store.objects.get("theirs", number)
+                assert b"".join(store.payloads.read(version, 0, len(data), 1 << 20)) == data
+                assert version.extra == {"unknown": {"kept": True}}
+            assert store.records.get(Collection.TASKS, "theirs") == {"task_id": "theirs", "used": {"x": 1}}
 
 
 def test_repeating_it_copies_what_has_changed(lmdb: Address) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,12 @@ def run(settings: ServiceSettings) -> None:
         name = signals.get()
         _log.info("draining", signal=name, grace_seconds=settings.drain_seconds)
         Thread(target=_end_at_second, args=(signals,), name="second-signal", daemon=True).start()
-        service.stop(settings.drain_seconds)
+        ended = service.stop(settings.drain_seconds)
     _log.info("stopped")
+    if not ended:
+        # The interpreter would wait for threads that hang with the second store. What was acknowledged is durable.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @contextmanager

@@ -52,12 +52,15 @@ class Service:
         if self.follower is not None:
             self.follower.start()
 
-    def stop(self, grace: float) -> None:
+    def stop(self, grace: float) -> bool:
         """Drain, then close the store. What clients had acknowledged is durable long before.
 
         Args:
             grace: Seconds that calls under way get to finish; what is left of them is cancelled, and uploads keep
                 what has arrived.
+
+        Returns:
+            Whether everything has ended; a second store that hangs has not, and its threads would keep the process.
         """
         # Load balancers look elsewhere, subscribers reconnect elsewhere, and new calls are told to.
         self.health.enter_graceful_shutdown()
@@ -69,6 +72,6 @@ class Service:
         self.janitor.stop()
         for pool in self.pools:
             pool.shutdown(wait=True, cancel_futures=True)
-        if self.follower is not None:
-            self.follower.stop()
+        ended = self.follower is None or self.follower.stop()
         self.storage.close()
+        return ended
