@@ -83,6 +83,8 @@ class MessageBuffer:
         self._pending: deque[tuple[dict[str, object], int]] = deque()
         self._in_flight: list[tuple[dict[str, object], int]] = []
         self._weight = 0
+        self._spilled = False
+        """Whether files of ours wait to be published; they are tried again even if no further message comes."""
         self._since = 0.0
         self._thread: threading.Thread | None = None
         self._deadline: float | None = None
@@ -186,7 +188,7 @@ class MessageBuffer:
 
     def _is_due(self) -> bool:
         if not self._pending:
-            return False
+            return self._spilled
         return (
             len(self._pending) >= self._settings.buffer_size
             or self._deadline is not None
@@ -195,6 +197,8 @@ class MessageBuffer:
 
     def _deliver(self, batch: list[tuple[dict[str, object], int]]) -> bool:
         """Publish a batch, or in a forked process write it for the parent; whether that was done."""
+        if not batch:
+            return self._publish_files()
         messages: list[Message] = [message for message, _ in batch]
         if self._outlet is None or self._is_child:
             self._write(messages)
@@ -216,11 +220,16 @@ class MessageBuffer:
             self._in_flight = []
             self._since = self._clock()
 
-    def _publish_files(self) -> None:
-        """Publish what waits on disk, our own and that of forked processes, while the service takes it."""
+    def _publish_files(self) -> bool:
+        """Publish what waits on disk, our own and that of forked processes; whether the service took all of it."""
+        with self._changed:
+            self._spilled = False  # first: another thread may spill meanwhile
         for file in self._spool.files():
             if not self._publish_file(file):
-                return
+                with self._changed:
+                    self._spilled = True
+                return False
+        return True
 
     def _publish_file(self, file: Path) -> bool:
         assert self._outlet is not None  # noqa: S101 - callers have looked
@@ -238,7 +247,6 @@ class MessageBuffer:
             self._spool.remove(file)
         except (OSError, InvalidArgumentError) as error:
             _log.warning("Captured messages in %s cannot be read and stay there: %s", file, error)
-            return False
         return True
 
     def _put_back(self) -> None:
@@ -256,6 +264,7 @@ class MessageBuffer:
                 message, weight = self._pending.popleft()
                 messages.append(message)
                 self._weight -= weight
+            self._spilled |= bool(messages) and self._outlet is not None and not self._is_child
         if messages:
             self._write(messages)
 
