@@ -187,9 +187,9 @@ class MessageBuffer:
             return batch
 
     def _is_due(self) -> bool:
-        if not self._pending:
-            return self._spilled
-        return (
+        if self._spilled:
+            return True  # what waits on disk is older than what would be waited for
+        return bool(self._pending) and (
             len(self._pending) >= self._settings.buffer_size
             or self._deadline is not None
             or self._clock() >= self._since + self._settings.flush_interval
