@@ -19,6 +19,7 @@ import torch
 
 from flowcept.db import DBAPI
 from flowcept.records import TaskObject, WorkflowObject
+from flowcept.vocabulary import Status
 from tests.client.conftest import client_settings
 from tests.support.mongod import Mongod
 from tests.support.server import service_in_process
@@ -120,7 +121,7 @@ def read_by_flowcept(db: DBAPI, flowcept: Flowcept) -> dict[str, Any]:
         task = TaskObject()
         task.task_id, task.workflow_id, task.activity_id = f"ours-t{number}", "ours-w", "train"
         task.used, task.generated = {"epoch": number}, {"loss": 1.0 / (number + 1)}
-        task.started_at, task.status = TASK_TIME.timestamp(), "FINISHED"
+        task.started_at, task.status = TASK_TIME.timestamp(), Status.FINISHED
         db.insert_or_update_task(task)
     return flowcept("read")
 

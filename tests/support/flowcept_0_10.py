@@ -69,6 +69,7 @@ def read() -> dict[str, Any]:
         torch.nn.init.zeros_(parameter)
     document = db.load_torch_model(loaded, "ours-model")
     workflow = db.get_workflow_object("ours-w")
+    assert workflow is not None
     return {
         "blobs": blobs,
         "versions": [
@@ -92,4 +93,4 @@ def read() -> dict[str, Any]:
 
 if __name__ == "__main__":
     answer = {"write": write, "read": read}[sys.argv[1]]()
-    print("ANSWER " + json.dumps(answer))
+    sys.stdout.write(f"ANSWER {json.dumps(answer)}\n")

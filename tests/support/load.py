@@ -62,11 +62,11 @@ class Publisher:
 
 
 class Subscriber:
-    """Follows the log from its beginning, and goes on behind its last position whenever the stream breaks."""
+    """Follows the log behind a sequence, and goes on behind its last position whenever the stream breaks."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, after: int = 0) -> None:
         self.sequences: list[int] = []
-        self.position = 0
+        self.position = after
         self._target = target
 
     def run(self, until: Callable[[], int]) -> None:

@@ -23,7 +23,7 @@ from flowcept_service.storage.mongodb._raw import with_binary
 from flowcept_service.storage.mongodb._references import release
 from flowcept_service.storage.mongodb._schema import CONSUMERS, EVENTS, LOG, LOG_ID, REPLICA, STATE_ID
 from flowcept_service.storage.mongodb._seal import WANTED_OF_PAYLOAD, seal
-from flowcept_service.storage.mongodb._unit import HISTORY, RECORDS, REQUEST_TABLE, Position, Unit
+from flowcept_service.storage.mongodb._unit import FILE_TABLE, HISTORY, RECORDS, REQUEST_TABLE, Position, Tail, Unit
 from flowcept_service.storage.refusals import does_not_continue
 
 _KEYS_AT_ONCE: Final = 200
@@ -102,22 +102,32 @@ def _put_records(unit: Unit, collection: Collection, rows: Sequence[RowChange]) 
 
 
 def _put_versions(unit: Unit, rows: Sequence[RowChange]) -> None:
-    payload_ids = [row.payload.payload_id for row in rows if row.payload is not None and row.payload.inline is None]
+    payload_ids = [row.payload.payload_id for row in rows if row.payload is not None]
     for table in WANTED_OF_PAYLOAD:
         unit.load(table, payload_ids)
     latest = [row for row in rows if row.key.collection is Collection.OBJECTS]
     unit.load(_LATEST, [row.key.id for row in latest])
     _remove_history(unit, [row for row in rows if row.key.collection is Collection.OBJECT_HISTORY])
     for row in rows:
-        payload = row.payload
-        if payload is not None and payload.inline is None:
-            seal(unit, payload, row.key.id, unit.now)
-        inline = None if payload is None else payload.inline
-        stored = row.data if row.data is None or inline is None else with_binary(row.data, DATA_FIELD, inline)
+        stored = _with_bytes(unit, row)
         if row.key.collection is Collection.OBJECTS:
             _put_latest(unit, row, stored)
         elif stored is not None:
             unit.append(HISTORY, stored)
+
+
+def _with_bytes(unit: Unit, row: RowChange) -> bytes | None:
+    """The document as it is to be stored; bytes that do not belong into it become a file."""
+    payload = row.payload
+    if row.data is None or payload is None:
+        return row.data
+    if payload.inline is not None:
+        if decode_version(row.data).save_data_in_collection:
+            return with_binary(row.data, DATA_FIELD, payload.inline)
+        if unit.get(FILE_TABLE, payload.payload_id) is None:
+            unit.finish_payload(Tail(payload.payload_id, 0, payload.inline))
+    seal(unit, payload, row.key.id, unit.now)
+    return row.data
 
 
 def _put_latest(unit: Unit, row: RowChange, stored: bytes | None) -> None:

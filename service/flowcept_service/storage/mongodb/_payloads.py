@@ -107,21 +107,27 @@ class MongodbPayloadStore:
         """See ``PayloadStore.read_staged``."""
         done = start
         with self._database.errors():
-            for part in self.chunks.read(staging.payload_id, start, staging.size - start):
-                done += len(part)
-                yield bytes(part)
-            if done >= staging.size:
-                return
-            row = self._rows.get(staging.upload_id)
-            if row is None or row["payload_id"] != staging.payload_id:
-                raise upload_busy(staging)
-            if done // CHUNK_BYTES == row["size"] // CHUNK_BYTES:
-                tail = bytes(row["tail"])[done % CHUNK_BYTES :][: staging.size - done]
-                done += len(tail)
-                if tail:
-                    yield tail
-        if done < staging.size:
-            raise payload_corrupt(f"what upload {shorten(staging.upload_id)} has staged", done)
+            while done < staging.size:
+                before = done
+                for part in self.chunks.read(staging.payload_id, done, staging.size - done):
+                    done += len(part)
+                    yield bytes(part)
+                row = self._rows.get(staging.upload_id) if done < staging.size else None
+                if row is not None and done // CHUNK_BYTES == row["size"] // CHUNK_BYTES:
+                    tail = bytes(row["tail"])[done % CHUNK_BYTES :][: staging.size - done]
+                    done += len(tail)
+                    if tail:
+                        yield tail
+                if done > before:
+                    continue
+                if row is None or row["payload_id"] != staging.payload_id:
+                    raise upload_busy(staging)
+                if not self._has_become_chunk(staging.payload_id, done):
+                    raise payload_corrupt(f"what upload {shorten(staging.upload_id)} has staged", done)
+
+    def _has_become_chunk(self, payload_id: ObjectId, offset: int) -> bool:
+        """Whether a chunk holds an offset that was in the row just now: uploads grow while they are read."""
+        return any(True for _ in self.chunks.read(payload_id, offset, 1))
 
     def discard(self, upload_id: str) -> bool:
         """See ``PayloadStore.discard``."""

@@ -33,6 +33,7 @@ from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._raw import RAW, split_id, without_id
 from flowcept_service.storage.mongodb._schema import (
+    CHUNK_BYTES,
     CONSUMERS,
     EVENTS,
     FILES,
@@ -86,7 +87,7 @@ class MongodbReplica:
 
     def comes_inline(self, version: ObjectVersion) -> bool:
         """See ``Replica.comes_inline``."""
-        return version.save_data_in_collection
+        return version.save_data_in_collection or version.object_size_bytes <= CHUNK_BYTES
 
     def identity(self) -> str:
         """See ``Replica.identity``."""
