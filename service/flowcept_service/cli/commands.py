@@ -26,7 +26,7 @@ Exit codes:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("flowcept-service"), prog_name="flowcept-service")
 def main() -> None:
-    r"""Keeps workflow provenance and versioned blobs, for clients in any language.
+    """Keeps workflow provenance and versioned blobs, for clients in any language.
 
     \b
     Start a service on this machine, with its data in ./flowcept-data:
@@ -34,7 +34,7 @@ def main() -> None:
     Then, in Python:
         from flowcept import Flowcept
         object_id = Flowcept.db.save_or_update_object(b"hello", type="artifact")
-    """
+    """  # noqa: D301 - the backspace character tells click to keep the lines
 
 
 @main.command(epilog=_EPILOG)

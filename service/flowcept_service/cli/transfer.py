@@ -60,7 +60,7 @@ Exit codes:
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON.")
 @click.option("--quiet", is_flag=True, help="No progress, also on a terminal.")
 def transfer(*, source: str, target: str, verify: bool, replace: bool, as_json: bool, quiet: bool) -> None:
-    r"""Copy a store into another: records, blobs with all versions and bytes, events, consumers' positions.
+    """Copy a store into another: records, blobs with all versions and bytes, events, consumers' positions.
 
     Stop the service of an embedded store first. Interrupted, even by SIGKILL, the same command goes on where it was;
     repeated later, it copies what has changed since. Addresses with passwords are better given in the environment
@@ -68,7 +68,7 @@ def transfer(*, source: str, target: str, verify: bool, replace: bool, as_json: 
 
     \b
         flowcept-service transfer --from lmdb:flowcept-data --to 'mongodb://localhost/flowcept?replicaSet=rs0' --verify
-    """
+    """  # noqa: D301 - the backspace character tells click to keep the lines
     from flowcept_service.config import LogOptions
     from flowcept_service.server.logs import configure_logging
     from flowcept_service.server.stores import StoreAddress
