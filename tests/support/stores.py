@@ -19,7 +19,6 @@ from flowcept_service.server.stores import StoreAddress, now
 from flowcept_service.storage.replica import ReplicableStorage
 from tests.support.blobs import pattern
 
-
 PIECE_BYTES = 1 << 20
 
 
