@@ -12,8 +12,8 @@ from flowcept.errors import InvalidArgumentError, shorten
 from flowcept.v1 import blob_store_service_pb2, provenance_service_pb2
 
 # gRPC repeats these by itself when the service is away: asking twice changes nothing, or the request carries an
-# identifier under which the service recognises it. Uploads are repeated by their own loop; deletions by nobody, since a
-# repetition whose first attempt succeeded would report that there is nothing to delete.
+# identifier under which the service recognises it. Uploads and publications are repeated by their own loops; deletions
+# by nobody, since a repetition whose first attempt succeeded would report that there is nothing to delete.
 _REPEATABLE = (
     (
         blob_store_service_pb2.DESCRIPTOR.services_by_name["BlobStore"].full_name,
@@ -21,7 +21,7 @@ _REPEATABLE = (
     ),
     (
         provenance_service_pb2.DESCRIPTOR.services_by_name["Provenance"].full_name,
-        ("Publish", "Query", "Acknowledge"),
+        ("Query", "Acknowledge"),
     ),
     ("grpc.health.v1.Health", ("Check",)),
 )

@@ -78,8 +78,8 @@ def publish(
         new_id: Makes the identifier of a message that has none.
         progress: Called after each request with the number of messages that are done.
 
-    When the service goes away in the middle, requests are repeated with growing waits until nothing moved for
-    ``settings.idle_timeout`` seconds.
+    Requests are repeated with growing waits: ``settings.retry.max_attempts`` times while the service never answered,
+    once it did until nothing moved for ``settings.idle_timeout`` seconds.
 
     Raises:
         FlowceptError: The service cannot be reached, has no room, ... What was done before is durable; publishing the
@@ -89,7 +89,7 @@ def publish(
     patience = Patience(settings.retry, settings.idle_timeout, connection.timing)
     tally = _Tally()
     for request, indexes in _requests(messages, tally, new_id):
-        response = _send(connection, request, timeout, patience, is_first=tally.answered == 0)
+        response = _send(connection, request, timeout, patience)
         patience.progressed()
         tally.add(response, indexes)
         if progress is not None:
@@ -99,14 +99,12 @@ def publish(
 
 class _Tally:
     def __init__(self) -> None:
-        self.answered = 0
         self.stored = 0
         self.duplicates = 0
         self.last_sequence = 0
         self.rejections: list[RejectedMessage] = []
 
     def add(self, response: pb.PublishResponse, indexes: list[int]) -> None:
-        self.answered += 1
         self.stored += response.stored_count
         self.duplicates += response.duplicate_count
         self.last_sequence = max(self.last_sequence, response.last_sequence)
@@ -126,14 +124,14 @@ class _Tally:
 
 
 def _send(
-    connection: Connection, request: pb.PublishRequest, timeout: float | None, patience: Patience, *, is_first: bool
+    connection: Connection, request: pb.PublishRequest, timeout: float | None, patience: Patience
 ) -> pb.PublishResponse:
     while True:
         try:
             return connection.call(lambda stubs: stubs.provenance.Publish, request, timeout=timeout)
         except FlowceptError as error:
-            # Before the first answer a wrong address is as likely as an outage, and gRPC has repeated the call already.
-            if is_first or not is_transient(error):
+            # By this loop alone: gRPC gives up once an answer has begun, which may be cut off like any other.
+            if not is_transient(error):
                 raise
             patience.wait(error)
 

@@ -25,16 +25,16 @@ def methods(config: str) -> set[tuple[str, str]]:
 def test_calls_that_may_be_repeated_are_repeated_by_grpc() -> None:
     config = service_config(RetrySettings(max_attempts=3, initial_backoff=0.1, max_backoff=2.0))
     assert ("flowcept.v1.BlobStore", "GetObject") in methods(config)
-    assert ("flowcept.v1.Provenance", "Publish") in methods(config)
+    assert ("flowcept.v1.Provenance", "Acknowledge") in methods(config)
     policy = json.loads(config)["methodConfig"][0]["retryPolicy"]
     assert policy["maxAttempts"] == 3
     assert policy["initialBackoff"] == "0.100s"
     assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
 
 
-def test_deletions_and_uploads_are_not_repeated_by_grpc() -> None:
+def test_deletions_uploads_and_publications_are_not_repeated_by_grpc() -> None:
     repeated = {method for _, method in methods(service_config(RetrySettings()))}
-    assert repeated.isdisjoint({"DeleteObject", "DeleteRecords", "Upload"})
+    assert repeated.isdisjoint({"DeleteObject", "DeleteRecords", "Publish", "Upload"})
 
 
 def test_one_attempt_switches_repetition_off() -> None:
