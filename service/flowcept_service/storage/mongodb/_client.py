@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.uri_parser import parse_uri
 
 from flowcept.errors import FlowceptError, PreconditionError, Reason
 from flowcept_service.storage.mongodb._errors import ErrorTranslator
@@ -14,6 +15,7 @@ from flowcept_service.storage.mongodb._settings import MongodbSettings
 
 Client = MongoClient[dict[str, Any]]
 
+_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 OLDEST_VERSION: Final = (6, 0)
 _PROBE_MS: Final = 1000
 _STANDALONE_REMEDY: Final = (
@@ -40,6 +42,8 @@ def connect(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
 
 
 def _open(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
+    if not settings.uri.startswith(_SCHEMES):
+        raise _unusable(settings, "a connection string begins with mongodb:// or mongodb+srv://")
     given = {name.lower() for name, _ in parse_qsl(settings.uri.partition("?")[2], keep_blank_values=True)}
     milliseconds = int(settings.connect_seconds * 1000)
     defaults: dict[str, Any] = {
@@ -70,7 +74,7 @@ def _check(client: Client, settings: MongodbSettings, errors: ErrorTranslator) -
         hello = client.admin.command("hello")
         version = client.admin.command("buildInfo")["version"]
     except ServerSelectionTimeoutError as error:
-        raise _explanation(client, settings, errors) or errors.translate(error) from None
+        raise _explanation(settings, errors) or errors.translate(error) from None
     except ConfigurationError as error:
         raise _unusable(settings, errors.clean(error)) from None
     except PyMongoError as error:
@@ -82,11 +86,10 @@ def _check(client: Client, settings: MongodbSettings, errors: ErrorTranslator) -
         raise _unusable(settings, f"it is MongoDB {version}, and 6.0 or newer is needed: upgrade it")
 
 
-def _explanation(client: Client, settings: MongodbSettings, errors: ErrorTranslator) -> FlowceptError | None:
+def _explanation(settings: MongodbSettings, errors: ErrorTranslator) -> FlowceptError | None:
     """Why no primary was found, if one of the servers answers and says so."""
-    for host, port in sorted(client.topology_description.server_descriptions()):
-        if port is None:
-            continue
+    # Not from the client's view of the set: it forgets servers that do not belong to it.
+    for host, port in parse_uri(settings.uri)["nodelist"]:
         try:
             with MongoClient[dict[str, Any]](
                 host, port, directConnection=True, serverSelectionTimeoutMS=_PROBE_MS, connectTimeoutMS=_PROBE_MS

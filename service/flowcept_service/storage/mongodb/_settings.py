@@ -10,7 +10,7 @@ from urllib.parse import unquote
 DEFAULT_DATABASE: Final = "flowcept"
 HIDDEN: Final = "***"
 # Up to the last "@", however badly a password may be escaped: hiding too much is harmless.
-_USER_INFO = re.compile(r"://(.*)@", re.DOTALL)
+_USER_INFO = re.compile(r"^([a-z+]*://)?(.*)@", re.DOTALL | re.IGNORECASE)
 _SECRET_OPTION = re.compile(r"((?:password|authmechanismproperties)=)([^&]*)", re.IGNORECASE)
 _DATABASE = re.compile(r"://(?:.*@)?[^/]*/([^?/]+)", re.DOTALL)
 
@@ -51,15 +51,17 @@ class MongodbSettings:
     @property
     def safe_uri(self) -> str:
         """The URI for people: without credentials."""
-        return _SECRET_OPTION.sub(rf"\1{HIDDEN}", _USER_INFO.sub(f"://{HIDDEN}@", self.uri))
+        return _SECRET_OPTION.sub(rf"\1{HIDDEN}", _USER_INFO.sub(rf"\1{HIDDEN}@", self.uri))
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, as written in the URI and as decoded; the longest first."""
         found = [match[2] for match in _SECRET_OPTION.finditer(self.uri)]
+        # Mechanism properties are a list of names and values.
+        found += [pair.partition(":")[2] for option in found for pair in option.split(",")]
         user_info = _USER_INFO.search(self.uri)
         if user_info:
-            found += [user_info[1], user_info[1].partition(":")[2]]
+            found += [user_info[2], user_info[2].partition(":")[2]]
         spellings = {spelling for secret in found for spelling in (secret, unquote(secret)) if spelling}
         return tuple(sorted(spellings, key=len, reverse=True))
 

@@ -61,8 +61,8 @@ class MongodbStorage:
             horizon = Horizon()
             opened.callback(horizon.close)
             pins = Pins()
-            readers = ReaderReports(self.database, pins, clock, settings.reader_report_seconds)
-            opened.callback(readers.close)
+            self.readers = ReaderReports(self.database, pins, clock, settings.reader_report_seconds)
+            opened.callback(self.readers.close)
             presence = Presence(self.database)
             opened.callback(presence.close)
             writer = CommitWriter(self.database, settings, encoder, clock, horizon=horizon, presence=presence)
@@ -83,7 +83,7 @@ class MongodbStorage:
                 writer,
                 payloads,
                 pins=pins,
-                readers=readers,
+                readers=self.readers,
                 grace=timedelta(seconds=settings.reader_grace_seconds),
             )
             self._opened = opened.pop_all()

@@ -1,0 +1,94 @@
+"""Documents and payloads as bytes: what is done to them without decoding is what decoding would show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bson
+import pytest
+from bson import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowcept_service.storage.mongodb._chunks import cut, in_pieces
+from flowcept_service.storage.mongodb._raw import (
+    chunk_fields,
+    documents_in,
+    split_id,
+    views_in,
+    with_binary,
+    with_id,
+    without_id,
+)
+from flowcept_service.storage.mongodb._schema import CHUNK_BYTES
+
+KEYS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8).filter(
+    lambda key: key != "_id"
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8) | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+DOCUMENTS = st.dictionaries(KEYS, VALUES, max_size=5)
+IDS = st.one_of(st.binary(min_size=12, max_size=12).map(ObjectId), st.text(max_size=9), st.integers(0, 99), st.none())
+
+
+@given(DOCUMENTS, IDS)
+def test_an_id_goes_in_front_and_comes_off_again(document: dict[str, Any], identity: Any) -> None:
+    data = bson.encode(document)
+
+    stored = bytes(with_id(identity, data).raw)
+
+    assert bson.decode(stored) == {"_id": identity, **document}
+    assert next(iter(bson.decode(stored))) == "_id"
+    assert split_id(stored) == (identity, data)
+    assert without_id(stored) == data
+
+
+@given(DOCUMENTS, st.binary(max_size=50))
+def test_bytes_are_added_behind(document: dict[str, Any], value: bytes) -> None:
+    document.pop("data", None)
+
+    assert bson.decode(with_binary(bson.encode(document), "data", value)) == {**document, "data": value}
+
+
+@given(st.lists(DOCUMENTS, max_size=5))
+def test_a_batch_is_taken_apart(documents: list[dict[str, Any]]) -> None:
+    encoded = [bson.encode(document) for document in documents]
+
+    assert list(documents_in(b"".join(encoded))) == encoded
+    assert [bytes(view) for view in views_in(b"".join(encoded))] == encoded
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"_id": ObjectId(), "files_id": ObjectId(), "n": 7, "data": b"bytes"},
+        {"files_id": ObjectId(), "n": 7, "data": b"bytes", "_id": ObjectId()},
+        {"_id": 5, "files_id": "name", "n": 7, "data": b"bytes"},
+    ],
+)
+def test_chunks_are_read_however_they_are_laid_out(chunk: dict[str, Any]) -> None:
+    number, data = chunk_fields(memoryview(bson.encode(chunk)))
+
+    assert (number, bytes(data)) == (7, b"bytes")
+
+
+@given(st.lists(st.integers(0, 2 * CHUNK_BYTES + 5), max_size=5))
+def test_cutting_keeps_the_bytes_and_fills_every_chunk_but_the_last(sizes: list[int]) -> None:
+    data = [bytes([n % 251]) * size for n, size in enumerate(sizes)]
+
+    pieces = list(cut([memoryview(item) if n % 2 else item for n, item in enumerate(data)]))
+
+    assert b"".join(pieces) == b"".join(data)
+    assert all(len(piece) == CHUNK_BYTES for piece in pieces[:-1])
+    assert all(0 < len(piece) <= CHUNK_BYTES for piece in pieces)
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8), st.integers(1, 40))
+def test_pieces_keep_the_bytes_and_their_bound(parts: list[bytes], piece: int) -> None:
+    pieces = list(in_pieces(parts, piece))
+
+    assert b"".join(pieces) == b"".join(parts)
+    assert all(0 < len(one) <= piece for one in pieces)
