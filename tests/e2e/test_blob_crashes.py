@@ -18,7 +18,7 @@ from tests.support.server import ServerProcess
 # A channel that waits seconds between attempts to connect would make these tests slow.
 QUICK = [
     ("grpc.initial_reconnect_backoff_ms", 20),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 100),
     ("grpc.use_local_subchannel_pool", 1),
 ]
