@@ -46,8 +46,7 @@ class SettingRow:
 
         Python keeps no docstrings of fields, so this reads the source, which is there whenever documentation is made.
         """
-        definition = ast.parse(inspect.getsource(self.group)).body[0]
-        assert isinstance(definition, ast.ClassDef)
+        definition = cast(ast.ClassDef, ast.parse(inspect.getsource(self.group)).body[0])
         for statement, following in zip(definition.body, definition.body[1:], strict=False):
             if (
                 isinstance(statement, ast.AnnAssign)
