@@ -11,6 +11,7 @@ from typing import Any, Final
 import bson
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -30,6 +31,7 @@ from flowcept_service.storage.contract import EventLog
 from flowcept_service.storage.documents import DATA_FIELD
 from flowcept_service.storage.mongodb._apply import apply_batch, history_filters
 from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._errors import is_transient
 from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._raw import RAW, split_id, without_id
 from flowcept_service.storage.mongodb._schema import (
@@ -46,10 +48,12 @@ from flowcept_service.storage.mongodb._schema import (
     STATE_ID,
 )
 from flowcept_service.storage.mongodb._settings import MongodbSettings
-from flowcept_service.storage.mongodb._unit import KEYS_AT_ONCE, Position
+from flowcept_service.storage.mongodb._unit import KEYS_AT_ONCE
 
 _NO_BYTES: Final = {DATA_FIELD: 0}
 _SNAPSHOT: Final = ReadConcern("snapshot")
+_ATTEMPTS: Final = 3
+"""Of a transaction that meets another one. The driver's own loop goes on for minutes, and an outage is to be seen."""
 _BATCH_DOCUMENTS: Final = 1000
 """Documents that the server sends at once, so that it does not read far beyond a page."""
 
@@ -190,13 +194,17 @@ class MongodbReplica:
 
     def apply(self, batch: ReplicaBatch) -> None:
         """See ``Replica.apply``."""
-
-        def change(session: Any) -> Position:
-            return apply_batch(self._database, self._encoder, batch, self._clock(), session)
-
         with self._database.errors(), self._database.client.start_session(causal_consistency=False) as session:
-            position = session.with_transaction(change, _SNAPSHOT, self._write_concern)
-        self._horizon.reach(position)
+            for attempts_left in reversed(range(_ATTEMPTS)):
+                try:
+                    with session.start_transaction(_SNAPSHOT, self._write_concern):
+                        position = apply_batch(self._database, self._encoder, batch, self._clock(), session)
+                except PyMongoError as error:
+                    if not attempts_left or not is_transient(error):
+                        raise
+                else:
+                    self._horizon.reach(position)
+                    return
 
     def reset_log(self, after: int) -> None:
         """See ``Replica.reset_log``."""
