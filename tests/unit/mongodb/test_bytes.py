@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowcept_service.storage.mongodb._chunks import cut, in_pieces
 from flowcept_service.storage.mongodb._raw import (
+    chunk_document,
     chunk_fields,
     documents_in,
     split_id,
@@ -75,11 +76,22 @@ def test_chunks_are_read_however_they_are_laid_out(chunk: dict[str, Any]) -> Non
     assert (number, bytes(data)) == (7, b"bytes")
 
 
+@given(st.lists(st.binary(max_size=30), max_size=4), st.integers(0, 2**31 - 1))
+def test_a_chunk_is_what_gridfs_would_store(data: list[bytes], number: int) -> None:
+    payload_id = ObjectId()
+
+    stored = bson.decode(chunk_document(payload_id, number, [memoryview(part) for part in data]).raw)
+
+    assert list(stored) == ["_id", "files_id", "n", "data"]
+    assert (stored["files_id"], stored["n"], stored["data"]) == (payload_id, number, b"".join(data))
+    assert type(stored["_id"]) is ObjectId
+
+
 @given(st.lists(st.integers(0, 2 * CHUNK_BYTES + 5), max_size=5))
 def test_cutting_keeps_the_bytes_and_fills_every_chunk_but_the_last(sizes: list[int]) -> None:
     data = [bytes([n % 251]) * size for n, size in enumerate(sizes)]
 
-    pieces = list(cut([memoryview(item) if n % 2 else item for n, item in enumerate(data)]))
+    pieces = [b"".join(piece) for piece in cut([memoryview(item) if n % 2 else item for n, item in enumerate(data)])]
 
     assert b"".join(pieces) == b"".join(data)
     assert all(len(piece) == CHUNK_BYTES for piece in pieces[:-1])

@@ -16,8 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import DUPLICATE_KEY
-from flowcept_service.storage.mongodb._flush import chunk_document
-from flowcept_service.storage.mongodb._raw import chunk_fields, views_in
+from flowcept_service.storage.mongodb._raw import chunk_document, chunk_fields, views_in
 from flowcept_service.storage.mongodb._schema import CHUNK_BYTES, CHUNKS, FILES, UPLOADS
 
 BATCH_CHUNKS: Final = 16
@@ -29,8 +28,8 @@ _STREAMED_CHUNKS: Final = 8
 _REMOVED_AT_ONCE: Final = 64
 
 
-def cut(data: Iterable[Chunk]) -> Iterator[bytes]:
-    """The same bytes in pieces of exactly ``CHUNK_BYTES``, but for the last."""
+def cut(data: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """The same bytes in pieces of exactly ``CHUNK_BYTES``, but for the last; each as views, which cost no copy."""
     gathered: list[Chunk] = []
     missing = CHUNK_BYTES
     for item in data:
@@ -38,13 +37,13 @@ def cut(data: Iterable[Chunk]) -> Iterator[bytes]:
         while len(view) >= missing:
             gathered.append(view[:missing])
             view = view[missing:]
-            yield b"".join(gathered)
+            yield gathered
             gathered, missing = [], CHUNK_BYTES
         if view:
             gathered.append(view)
             missing -= len(view)
     if gathered:
-        yield b"".join(gathered)
+        yield gathered
 
 
 def in_pieces(parts: Iterable[Chunk], piece: int) -> Iterator[bytes]:
@@ -76,7 +75,7 @@ class ChunkCollection:
         self._database = database
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="mongodb-chunks")
 
-    def insert(self, payload_id: ObjectId, number: int, pieces: Iterable[bytes]) -> None:
+    def insert(self, payload_id: ObjectId, number: int, pieces: Iterable[Sequence[Chunk]]) -> None:
         """Insert pieces as the chunks from a number on; durable on return.
 
         Raises:
@@ -103,7 +102,7 @@ class ChunkCollection:
         if failure is not None:
             raise failure
 
-    def _insert(self, payload_id: ObjectId, number: int, batch: Sequence[bytes]) -> None:
+    def _insert(self, payload_id: ObjectId, number: int, batch: Sequence[Sequence[Chunk]]) -> None:
         documents = [chunk_document(payload_id, n, piece) for n, piece in enumerate(batch, number)]
         try:
             self._database.raw[CHUNKS].insert_many(documents, ordered=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import bson
-from bson import Binary, ObjectId
+from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -16,7 +16,7 @@ from flowcept_service.domain.records import Document
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import DUPLICATE_KEY, TRANSIENT_LABEL, WRITE_CONFLICT
 from flowcept_service.storage.mongodb._log import Block, block_document
-from flowcept_service.storage.mongodb._raw import RAW, with_id
+from flowcept_service.storage.mongodb._raw import RAW, chunk_document, with_id
 from flowcept_service.storage.mongodb._schema import CHUNKS, EVENTS, MESSAGES
 from flowcept_service.storage.mongodb._unit import Tail, Unit
 
@@ -43,12 +43,6 @@ def flush(database: Database, unit: Unit, blocks: Sequence[Block], session: Clie
         commands.insert(name, documents)
     if blocks:
         commands.insert(EVENTS, _block_documents(unit, blocks))
-
-
-def chunk_document(payload_id: ObjectId, number: int, data: bytes) -> RawBSONDocument:
-    """A chunk as GridFS stores it."""
-    fields = {"_id": ObjectId(), "files_id": payload_id, "n": number, "data": Binary(data)}
-    return RawBSONDocument(bson.encode(fields), RAW)
 
 
 @dataclass(slots=True)
@@ -84,7 +78,7 @@ def _sorted(unit: Unit) -> _Writes:
         writes.insert(MESSAGES, RawBSONDocument(bson.encode({"_id": message}), RAW))
     for tail in unit.tails:
         if tail.data:
-            writes.insert(CHUNKS, chunk_document(tail.payload_id, tail.number, tail.data))
+            writes.insert(CHUNKS, chunk_document(tail.payload_id, tail.number, [tail.data]))
     if unit.log.removed_blocks:
         writes.deletes[EVENTS] = list(unit.log.removed_blocks)
         writes.deletes[MESSAGES] = list(unit.log.removed_messages)

@@ -17,7 +17,7 @@ from flowcept_service.domain.objects import ObjectVersion, Payload, Staging
 from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._chunks import ChunkCollection, cut
 from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._flush import chunk_document
+from flowcept_service.storage.mongodb._raw import chunk_document
 from flowcept_service.storage.mongodb._reading import PayloadReader
 from flowcept_service.storage.mongodb._references import put_garbage
 from flowcept_service.storage.mongodb._schema import CHUNK_BYTES, CHUNKS, GARBAGE
@@ -72,7 +72,7 @@ class MongodbPayloadStore:
         with self._database.errors():
             # Asked first: whoever lost the upload must not write chunks.
             pieces = list(cut([self._rows.tail(staging), *data]))
-            tail = pieces.pop() if grown.size % CHUNK_BYTES else b""
+            tail = b"".join(pieces.pop()) if grown.size % CHUNK_BYTES else b""
             try:
                 self.chunks.insert(staging.payload_id, staging.size // CHUNK_BYTES, pieces)
             except DuplicateKeyError:
@@ -82,7 +82,7 @@ class MongodbPayloadStore:
                 self._rows.grow(staging, grown, tail)
         return grown
 
-    def _overwrite(self, staging: Staging, grown: Staging, pieces: Sequence[bytes], tail: bytes) -> None:
+    def _overwrite(self, staging: Staging, grown: Staging, pieces: Sequence[Sequence[Chunk]], tail: bytes) -> None:
         """Replace chunks that are there, in one step with the proof that the upload is still ours."""
         number = staging.size // CHUNK_BYTES
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import bson
@@ -42,6 +42,26 @@ def views_in(batch: bytes) -> Iterator[memoryview]:
         size = _SIZE.unpack_from(view, start)[0]
         yield view[start : start + size]
         start += size
+
+
+def chunk_document(payload_id: ObjectId, number: int, data: Sequence[bytes | memoryview]) -> RawBSONDocument:
+    """A chunk as GridFS stores it, from its bytes in parts; they are copied once."""
+    size = sum(map(len, data))
+    parts = [
+        _SIZE.pack(_DATA_AT + len(b"\x05data\x00") + 5 + size + 1),
+        _OBJECT_ID,
+        ObjectId().binary,
+        b"\x07files_id\x00",
+        payload_id.binary,
+        b"\x10n\x00",
+        _SIZE.pack(number),
+        b"\x05data\x00",
+        _SIZE.pack(size),
+        b"\x00",
+        *data,
+        b"\x00",
+    ]
+    return RawBSONDocument(b"".join(parts), RAW)
 
 
 def chunk_fields(chunk: memoryview) -> tuple[int, memoryview]:
