@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -15,6 +16,12 @@ from tests.support.mongod import URI_VARIABLE, Mongod, MongodMissingError
 settings.register_profile("explore", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("gate" if os.environ.get("CI") == "true" else "explore")
+
+
+def pytest_configure() -> None:
+    # Where tests run in the background, SIGINT is ignored, and the processes that they start and interrupt would
+    # inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
