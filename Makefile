@@ -8,7 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$python; break; }; done)
 STORE ?= lmdb
-PYTEST_ARGS ?=
+# Two processes, because many tests wait for something; each has databases and services of its own.
+PYTEST_ARGS ?= -n 2 --dist worksteal
 
 BIN := .venv/bin
 READY := .venv/.ready
