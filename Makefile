@@ -39,7 +39,7 @@ test: $(READY) ## run every test (PYTEST_ARGS="tests/unit -k name" for some)
 
 .PHONY: coverage
 coverage: $(READY) ## run every test and show which lines none of them reached
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report --skip-covered --show-missing
 
 .PHONY: lint
