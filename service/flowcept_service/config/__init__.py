@@ -1,0 +1,19 @@
+"""Settings of the service, one module for each group."""
+
+from flowcept.config_loading import SettingRow
+from flowcept_service.config.inserter import InserterOptions
+from flowcept_service.config.limits import LimitOptions
+from flowcept_service.config.logs import LogOptions
+from flowcept_service.config.retention import RetentionOptions
+from flowcept_service.config.settings import STORES, ServiceSettings, settings_table
+
+__all__ = [
+    "STORES",
+    "InserterOptions",
+    "LimitOptions",
+    "LogOptions",
+    "RetentionOptions",
+    "ServiceSettings",
+    "SettingRow",
+    "settings_table",
+]
