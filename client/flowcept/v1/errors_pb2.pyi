@@ -44,6 +44,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TOO_MANY_SUBSCRIPTIONS: _ClassVar[ErrorReason]
     TOO_MANY_UPLOADS: _ClassVar[ErrorReason]
     RESULT_TOO_LARGE: _ClassVar[ErrorReason]
+    QUOTA_EXCEEDED: _ClassVar[ErrorReason]
+    UPLOAD_TOO_LARGE: _ClassVar[ErrorReason]
+    QUERY_TOO_EXPENSIVE: _ClassVar[ErrorReason]
     SERVICE_UNREACHABLE: _ClassVar[ErrorReason]
     DRAINING: _ClassVar[ErrorReason]
     DEADLINE: _ClassVar[ErrorReason]
@@ -51,6 +54,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CREDENTIALS_MISSING: _ClassVar[ErrorReason]
     CREDENTIALS_INVALID: _ClassVar[ErrorReason]
     SCOPE_MISSING: _ClassVar[ErrorReason]
+    CAMPAIGN_DENIED: _ClassVar[ErrorReason]
     NOT_IMPLEMENTED: _ClassVar[ErrorReason]
     INTERNAL: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
@@ -91,6 +95,9 @@ STORAGE_INCOMPATIBLE: ErrorReason
 TOO_MANY_SUBSCRIPTIONS: ErrorReason
 TOO_MANY_UPLOADS: ErrorReason
 RESULT_TOO_LARGE: ErrorReason
+QUOTA_EXCEEDED: ErrorReason
+UPLOAD_TOO_LARGE: ErrorReason
+QUERY_TOO_EXPENSIVE: ErrorReason
 SERVICE_UNREACHABLE: ErrorReason
 DRAINING: ErrorReason
 DEADLINE: ErrorReason
@@ -98,5 +105,6 @@ CANCELLED: ErrorReason
 CREDENTIALS_MISSING: ErrorReason
 CREDENTIALS_INVALID: ErrorReason
 SCOPE_MISSING: ErrorReason
+CAMPAIGN_DENIED: ErrorReason
 NOT_IMPLEMENTED: ErrorReason
 INTERNAL: ErrorReason
