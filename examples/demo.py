@@ -86,7 +86,7 @@ def train(model: nn.Module, learning_rate: float) -> str:
             for _ in range(10):
                 optimizer.zero_grad()
                 loss = nn.functional.binary_cross_entropy_with_logits(model(points), labels)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
                 optimizer.step()
             Flowcept.db.save_or_update_torch_model(
                 model,

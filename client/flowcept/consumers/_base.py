@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from flowcept.config import ClientSettings
-from flowcept.consumers._message import to_message
+from flowcept.consumers._message import EventMessage, to_message
 from flowcept.consumers._progress import ConsumerProgress
 from flowcept.errors import PreconditionError, Reason
 from flowcept.transport import Connection, Event, EventAction, EventSelection, Start, Subscription, subscribe
@@ -75,7 +75,7 @@ class BaseConsumer(ABC):
         self._resources = ExitStack()
 
     @abstractmethod
-    def message_handler(self, msg_obj: dict[str, Any]) -> bool:
+    def message_handler(self, msg_obj: EventMessage) -> bool:
         """Handle one message.
 
         Args:
