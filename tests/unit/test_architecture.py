@@ -61,6 +61,7 @@ OWNERS = {
     "grpc": ("flowcept.transport", "flowcept_service.rpc", "flowcept_service.server"),
     "grpc_health": ("flowcept.transport", "flowcept_service.rpc", "flowcept_service.server"),
     "grpc_reflection": ("flowcept_service.server",),
+    "prometheus_client": ("flowcept_service.server.metrics",),  # others tell it through protocols of their own
     "gridfs": ("flowcept_service.storage.mongodb",),
     "pymongo": ("flowcept_service.storage.mongodb",),
     "lmdb": ("flowcept_service.storage.lmdb",),

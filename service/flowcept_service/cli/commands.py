@@ -90,5 +90,14 @@ def settings() -> None:
         click.echo(click.wrap_text(row.help.replace("``", ""), initial_indent="    ", subsequent_indent="    "))
 
 
+@main.command()
+def metrics() -> None:
+    """List every metric that the service exposes, as a page of Markdown."""
+    # Late, as above: it loads the server.
+    from flowcept_service.server.metrics.documentation import metrics_page
+
+    click.echo(metrics_page(), nl=False)
+
+
 main.add_command(status)
 main.add_command(transfer)

@@ -4,6 +4,7 @@ from flowcept.config_loading import SettingRow
 from flowcept_service.config.inserter import InserterOptions
 from flowcept_service.config.limits import LimitOptions
 from flowcept_service.config.logs import LogOptions
+from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
 from flowcept_service.config.settings import STORES, ServiceSettings, settings_table
 
@@ -12,6 +13,7 @@ __all__ = [
     "InserterOptions",
     "LimitOptions",
     "LogOptions",
+    "ObservabilityOptions",
     "RetentionOptions",
     "ServiceSettings",
     "SettingRow",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flowcept.config_loading import setting as declare
+from flowcept.config_values import seconds
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})")
 _PREFIX = "FLOWCEPT_SERVICE_"
@@ -33,6 +34,22 @@ def address(value: object) -> str:
     if found is None or int(found["port"]) > 65535:
         raise ValueError("it must be host:port with a port from 0 to 65535, such as 127.0.0.1:50051, or unix:PATH")
     return text
+
+
+def optional_port(value: object) -> str | None:
+    """``host:port``; the port may be 0, for any free one."""
+    text = address(value)
+    if text.startswith("unix:"):
+        raise ValueError("it must be host:port, such as 0.0.0.0:50052; probes and scrapers know no unix sockets")
+    return text
+
+
+def ratio(value: object) -> float:
+    """A number from 0 to 1."""
+    number = seconds(0.0)(value)
+    if number > 1.0:
+        raise ValueError("it must be a number from 0 to 1")
+    return number
 
 
 def one_of(*choices: str) -> Callable[[object], str]:

@@ -19,6 +19,7 @@ from flowcept_service.config.declaring import address, one_of, setting
 from flowcept_service.config.inserter import InserterOptions
 from flowcept_service.config.limits import LimitOptions
 from flowcept_service.config.logs import LogOptions
+from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
 
 STORES = ("lmdb", "mongodb", "none", "lmdb,mongodb", "mongodb,lmdb")
@@ -60,6 +61,9 @@ class ServiceSettings:
 
     log: LogOptions = field(default_factory=LogOptions)
     """What is logged."""
+
+    observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
+    """What the service tells about itself."""
 
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Bounds."""

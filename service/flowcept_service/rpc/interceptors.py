@@ -12,7 +12,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError
+from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError, Reason
 from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
 from flowcept_service.rpc.handlers import (
     Handler,
@@ -94,7 +94,15 @@ class RequestLog(SurroundingInterceptor):
 
 
 class ErrorMapping(SurroundingInterceptor):
-    """Turns what is raised, in the call or while it streams, into a status with details."""
+    """Turns what is raised, in the call or while it streams, into a status with details.
+
+    Args:
+        refused: Told of each call that ends so, with its method and the reason.
+    """
+
+    def __init__(self, refused: Callable[[str, Reason], None]) -> None:
+        super().__init__()
+        self._refused = refused
 
     @contextmanager
     def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
@@ -102,19 +110,27 @@ class ErrorMapping(SurroundingInterceptor):
         try:
             yield
         except FlowceptError as error:
-            _abort(context, error)
+            self._abort(method, context, error)
         except grpc.RpcError:
             # What gRPC raises from the iteration over requests when the client is gone.
-            _abort(context, CancelledError("the client ended the call before its answer"))
+            self._abort(method, context, CancelledError("the client ended the call before its answer"))
         except Exception:  # noqa: BLE001 - whatever else it is, it is a defect, and the client must not see its text
             request_id = structlog.contextvars.get_contextvars().get("request_id", "")
             _log.exception("a call failed for a reason that is not foreseen")
-            _abort(
+            self._abort(
+                method,
                 context,
                 InternalError(
                     f"the service failed; its log has the details under request id {request_id}", request_id=request_id
                 ),
             )
+
+    def _abort(self, method: str, context: grpc.ServicerContext, error: FlowceptError) -> None:
+        self._refused(method, error.reason)
+        request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+        context.set_trailing_metadata(((DETAILS_KEY, encode_status(error)), (REQUEST_ID_KEY, request_id)))
+        _log.debug("refused", reason=error.reason, error=error.message)
+        context.abort(_STATUS_CODES[code_of(error)], message_of(error))
 
 
 class Coding(HandlerInterceptor):
@@ -136,13 +152,6 @@ class Coding(HandlerInterceptor):
             return map(encode, inner(map(decode, request) if handler.request_streaming else decode(request), context))
 
         return with_behavior(handler, stream if handler.response_streaming else answer, coded=True)
-
-
-def _abort(context: grpc.ServicerContext, error: FlowceptError) -> None:
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-    context.set_trailing_metadata(((DETAILS_KEY, encode_status(error)), (REQUEST_ID_KEY, request_id)))
-    _log.debug("refused", reason=error.reason, error=error.message)
-    context.abort(_STATUS_CODES[code_of(error)], message_of(error))
 
 
 def _decoder(method: str, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

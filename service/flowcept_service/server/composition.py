@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -23,9 +24,12 @@ from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
-from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
+from flowcept_service.server.http import HttpServer, Page, Pages
+from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
-from flowcept_service.server.listening import bind
+from flowcept_service.server.listening import bind, split_address, unusable
+from flowcept_service.server.metrics.calls import CallMetrics
+from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
 from flowcept_service.server.options import OPTIONS
 from flowcept_service.server.service import Service
 from flowcept_service.server.stores import now, open_stores
@@ -77,29 +81,22 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     provenance = provenance_servicer.ProvenanceServicer(publisher, storage.records, storage.events, subscriptions)
 
     admission = Admission()
-    interceptors: list[grpc.ServerInterceptor] = [
-        # First, because gRPC reads the pool from the outermost function of a handler.
-        ThreadPools(
-            {
-                f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
-                f"/{blob_servicer.SERVICE_NAME}/Download": reading,
-                f"/{provenance_servicer.SERVICE_NAME}/Query": reading,
-                f"/{provenance_servicer.SERVICE_NAME}/Subscribe": subscribing,
-            }
-        ),
-        # Around everything that takes time, and around the errors, so that it sees how a call ended.
-        RequestLog(time.monotonic, _new_id),
-        # Everything inside raises errors of ours; everything outside sees statuses.
-        ErrorMapping(),
-        # Inside the error mapping, so that a refused call gets its reason; before any work.
-        admission,
-        # Last: what is inside sees decoded messages.
-        Coding(),
-    ]
+    metrics = Metrics()
+    chain = interceptors(
+        pools={
+            f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
+            f"/{blob_servicer.SERVICE_NAME}/Download": reading,
+            f"/{provenance_servicer.SERVICE_NAME}/Query": reading,
+            f"/{provenance_servicer.SERVICE_NAME}/Subscribe": subscribing,
+        },
+        new_id=_new_id,
+        calls=CallMetrics(metrics),
+        admission=admission,
+    )
     pools = (calls, uploading, reading, subscribing, hashing)
     server = grpc.server(
         calls,
-        interceptors=interceptors,
+        interceptors=chain,
         options=OPTIONS,
         # Beyond the threads, so many calls may wait for one; more would only fill memory.
         maximum_concurrent_rpcs=limits.max_calls
@@ -118,6 +115,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = bind(server, settings.listen)
 
+    http = _http(settings.observability.http_listen, {"/metrics": lambda _: _metrics_page(metrics)})
     janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)
     return Service(
         server=server,
@@ -130,7 +128,21 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         admission=admission,
         subscriptions=subscriptions,
         pools=pools,
+        http=http,
     )
+
+
+def _http(listen: str | None, pages: Pages) -> HttpServer | None:
+    if listen is None:
+        return None
+    try:
+        return HttpServer(*split_address(listen), pages)
+    except OSError as error:
+        raise unusable("http_listen", listen, error) from error
+
+
+def _metrics_page(metrics: Metrics) -> Page:
+    return Page(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
 
 
 def _retention(options: RetentionOptions) -> Retention:

@@ -33,16 +33,27 @@ def bind(server: grpc.Server, listen: str) -> int:
     return 0 if listen.startswith("unix:") else port
 
 
+def split_address(listen: str) -> tuple[str, int]:
+    """Host and port of ``host:port``."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def unusable(field: str, listen: str, error: OSError) -> UnavailableError | InvalidArgumentError:
+    """Why an address cannot be listened on, for whoever set it."""
+    remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine, as host:port")
+    problem = f"cannot listen on {listen} ({error.strerror or error}): {remedy}"
+    if error.errno == errno.EADDRINUSE:
+        return UnavailableError(problem, reason=Reason.SERVICE_UNREACHABLE, listen=listen)
+    return InvalidArgumentError(problem, field=field, value=listen)
+
+
 def _explained(listen: str) -> UnavailableError | InvalidArgumentError:
     """Why binding failed; gRPC does not say, so it is tried once more by hand."""
     try:
         _try(listen)
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine, as host:port")
-        problem = f"cannot listen on {listen} ({error.strerror or error}): {remedy}"
-        if error.errno == errno.EADDRINUSE:
-            return UnavailableError(problem, reason=Reason.SERVICE_UNREACHABLE, listen=listen)
-        return InvalidArgumentError(problem, field="listen", value=listen)
+        return unusable("listen", listen, error)
     return UnavailableError(f"cannot listen on {listen}: it was taken for a moment; try again", listen=listen)
 
 
@@ -51,9 +62,9 @@ def _try(listen: str) -> None:
         with socket.socket(socket.AF_UNIX) as trial:
             trial.bind(listen.removeprefix("unix:"))
         return
-    host, _, port = listen.rpartition(":")
+    host, port = split_address(listen)
     for family, kind, protocol, _, where in socket.getaddrinfo(
-        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     ):
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

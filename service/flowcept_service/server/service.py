@@ -13,6 +13,7 @@ from grpc_health.v1.health import HealthServicer
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
+from flowcept_service.server.http import HttpServer
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.storage.contract import Storage
 
@@ -39,6 +40,8 @@ class Service:
     admission: Admission
     subscriptions: Subscriptions
     pools: Sequence[ThreadPoolExecutor]
+    http: HttpServer | None
+    """Serves pages for probes, scrapers and people."""
 
     @property
     def target(self) -> str:
@@ -49,6 +52,8 @@ class Service:
         """Begin to answer."""
         self.server.start()
         self.janitor.start()
+        if self.http is not None:
+            self.http.start()
         if self.follower is not None:
             self.follower.start()
 
@@ -69,6 +74,8 @@ class Service:
         if not self.admission.wait_idle(grace):
             _log.warning("calls outlast the grace period and are cancelled", calls=self.admission.active)
         self.server.stop(_CANCELLED_SECONDS).wait()
+        if self.http is not None:
+            self.http.close()
         self.janitor.stop()
         for pool in self.pools:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,45 @@
+"""The chain that every call goes through, as a literal list with the reason for each place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from flowcept_service.rpc.draining import Admission
+from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
+from flowcept_service.rpc.metering import Metering
+from flowcept_service.server.metrics.calls import CallMetrics
+
+
+def interceptors(
+    *,
+    pools: Mapping[str, ThreadPoolExecutor],
+    new_id: Callable[[], str],
+    calls: CallMetrics,
+    admission: Admission,
+) -> list[grpc.ServerInterceptor]:
+    """The interceptors in their order, the outermost first.
+
+    Args:
+        pools: The threads of the methods that hold theirs for long.
+        new_id: Makes request ids.
+        calls: Counts calls.
+        admission: Lets calls in.
+    """
+    return [
+        # First, because gRPC reads the pool from the outermost function of a handler.
+        ThreadPools(pools),
+        # Around everything that takes time, and around the errors, so that it sees how a call ended.
+        RequestLog(time.monotonic, new_id),
+        # As far out as the log, so that what is refused is counted too.
+        Metering(calls.meter_of, time.monotonic),
+        # Everything inside raises errors of ours; everything outside sees statuses.
+        ErrorMapping(calls.refused),
+        # Inside the error mapping, so that a refused call gets its reason; before any work.
+        admission,
+        # Last: what is inside sees decoded messages.
+        Coding(),
+    ]
