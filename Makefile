@@ -60,6 +60,10 @@ protos: $(READY) ## check that the contract is well-formed (buf) and the stubs a
 stubs: $(READY) ## generate client/flowcept/v1 from protos/
 	@$(BIN)/python protos/generate.py
 
+.PHONY: lock
+lock: $(READY) ## lock the image's packages by hash, after a change of constraints.txt
+	@$(BIN)/python image/lock.py
+
 .PHONY: bench
 bench: $(READY) ## measure speed and memory beside references timed in the same run
 	@$(BIN)/python -m bench.blobs
