@@ -42,6 +42,13 @@ def main() -> None:
 @click.option("--store", metavar="|".join(STORES), help="Where data is kept; a second one follows.  [lmdb]")
 @click.option("--data-dir", metavar="DIR", help="Directory of the embedded store, made when missing.  [flowcept-data]")
 @click.option("--mongodb-uri", metavar="URI", help="Connection string of the replica set; better in the environment.")
+@click.option("--tls-cert-file", metavar="FILE", help="Certificate of the service (PEM); clients must use TLS then.")
+@click.option("--tls-key-file", metavar="FILE", help="Private key of the certificate (PEM).")
+@click.option("--tls-client-ca-file", metavar="FILE", help="Authorities (PEM) of client certificates, for mutual TLS.")
+@click.option("--auth-tokens-file", metavar="FILE", help="Who may call with which token; see `token new`.")
+@click.option(
+    "--insecure", is_flag=True, default=None, help="Listen beyond this machine without TLS or authentication."
+)
 @click.option("--ready-file", metavar="FILE", help="Written once the service answers: its address as JSON.")
 @click.option("--drain-seconds", metavar="SECONDS", help="Longest wait for calls under way at the end.  [30]")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.  [info]")
@@ -52,6 +59,11 @@ def serve(
     store: str | None,
     data_dir: str | None,
     mongodb_uri: str | None,
+    tls_cert_file: str | None,
+    tls_key_file: str | None,
+    tls_client_ca_file: str | None,
+    auth_tokens_file: str | None,
+    insecure: bool | None,
     ready_file: str | None,
     drain_seconds: str | None,
     log_level: str | None,
@@ -74,6 +86,13 @@ def serve(
             ready_file=ready_file,
             drain_seconds=drain_seconds,
             log={"level": log_level, "format": log_format},
+            security={
+                "tls_cert_file": tls_cert_file,
+                "tls_key_file": tls_key_file,
+                "tls_client_ca_file": tls_client_ca_file,
+                "auth_tokens_file": auth_tokens_file,
+                "insecure": insecure,
+            },
         )
         configure_logging(settings.log)
         run(settings)

@@ -6,6 +6,7 @@ from flowcept_service.config.limits import LimitOptions
 from flowcept_service.config.logs import LogOptions
 from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
+from flowcept_service.config.security import SecurityOptions
 from flowcept_service.config.settings import STORES, ServiceSettings, settings_table
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LogOptions",
     "ObservabilityOptions",
     "RetentionOptions",
+    "SecurityOptions",
     "ServiceSettings",
     "SettingRow",
     "settings_table",

@@ -21,6 +21,7 @@ from flowcept_service.config.limits import LimitOptions
 from flowcept_service.config.logs import LogOptions
 from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
+from flowcept_service.config.security import SecurityOptions
 
 STORES = ("lmdb", "mongodb", "none", "lmdb,mongodb", "mongodb,lmdb")
 """What ``--store`` may name: one store, none, or two, of which the second follows the first."""
@@ -64,6 +65,9 @@ class ServiceSettings:
 
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
     """What the service tells about itself."""
+
+    security: SecurityOptions = field(default_factory=SecurityOptions)
+    """Transport security, and who may call."""
 
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Bounds."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import grpc
 
 PACKAGE_PREFIX = "/flowcept."
-"""Methods of ours; the standard services (health, reflection) are left as they are."""
+"""Methods of ours."""
+
+REFLECTION_PREFIX = "/grpc.reflection."
+"""Methods that describe the service. Those of the health service are always left as they are."""
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # quoted: generic only in the stubs
@@ -18,6 +21,9 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # quoted: generic only i
 
 class HandlerInterceptor(grpc.ServerInterceptor, ABC):
     """Replaces each handler of the service's methods once, and keeps the result."""
+
+    prefixes: ClassVar[tuple[str, ...]] = (PACKAGE_PREFIX,)
+    """The methods whose handlers are replaced."""
 
     def __init__(self) -> None:
         self._replaced: dict[str, Handler] = {}
@@ -30,7 +36,7 @@ class HandlerInterceptor(grpc.ServerInterceptor, ABC):
         """See grpc.ServerInterceptor."""
         handler = continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(PACKAGE_PREFIX):
+        if handler is None or not method.startswith(self.prefixes):
             return handler
         # Only names of existing methods come this far, so the table stays small.
         replaced = self._replaced.get(method)

@@ -15,6 +15,8 @@ from google.protobuf.message import DecodeError
 from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError, Reason
 from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
 from flowcept_service.rpc.handlers import (
+    PACKAGE_PREFIX,
+    REFLECTION_PREFIX,
     Handler,
     HandlerInterceptor,
     SurroundingInterceptor,
@@ -66,6 +68,8 @@ class RequestLog(SurroundingInterceptor):
         new_id: Makes ids for calls whose client gives none.
     """
 
+    prefixes = (PACKAGE_PREFIX, REFLECTION_PREFIX)
+
     def __init__(self, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         super().__init__()
         self._clock = clock
@@ -103,6 +107,8 @@ class ErrorMapping(SurroundingInterceptor):
     def __init__(self, refused: Callable[[str, Reason], None]) -> None:
         super().__init__()
         self._refused = refused
+
+    prefixes = (PACKAGE_PREFIX, REFLECTION_PREFIX)
 
     @contextmanager
     def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:

@@ -31,6 +31,7 @@ from flowcept_service.server.listening import bind, split_address, unusable
 from flowcept_service.server.metrics.calls import CallMetrics
 from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
 from flowcept_service.server.options import OPTIONS
+from flowcept_service.server.security import access_control, check_exposure
 from flowcept_service.server.service import Service
 from flowcept_service.server.stores import now, open_stores
 from flowcept_service.storage.contract import Storage
@@ -46,8 +47,10 @@ def compose(settings: ServiceSettings) -> Service:
     Raises:
         PreconditionError: STORAGE_IN_USE, STORAGE_INCOMPATIBLE.
         UnavailableError: The store cannot be used, or the port is in use.
-        InvalidArgumentError: The address cannot be listened on.
+        InvalidArgumentError: The address cannot be listened on, or not without protection; a file of the settings is
+            broken.
     """
+    check_exposure(settings.listen, settings.security)
     storage, follower = open_stores(settings, _retention(settings.retention))
     try:
         return _serve(settings, storage, follower)
@@ -92,6 +95,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         new_id=_new_id,
         calls=CallMetrics(metrics),
         admission=admission,
+        access=access_control(settings.security),
     )
     pools = (calls, uploading, reading, subscribing, hashing)
     server = grpc.server(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -20,6 +20,7 @@ def interceptors(
     new_id: Callable[[], str],
     calls: CallMetrics,
     admission: Admission,
+    access: Iterable[grpc.ServerInterceptor],
 ) -> list[grpc.ServerInterceptor]:
     """The interceptors in their order, the outermost first.
 
@@ -28,6 +29,7 @@ def interceptors(
         new_id: Makes request ids.
         calls: Counts calls.
         admission: Lets calls in.
+        access: Decide who may call what; none where everybody may.
     """
     return [
         # First, because gRPC reads the pool from the outermost function of a handler.
@@ -40,6 +42,8 @@ def interceptors(
         ErrorMapping(calls.refused),
         # Inside the error mapping, so that a refused call gets its reason; before any work.
         admission,
+        # Before anything is decoded: strangers cost a look at their credentials and nothing more.
+        *access,
         # Last: what is inside sees decoded messages.
         Coding(),
     ]

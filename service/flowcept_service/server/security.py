@@ -1,0 +1,66 @@
+"""Putting authentication together from the settings, and refusing to be open to the world by accident."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import grpc
+
+from flowcept.errors import InvalidArgumentError
+from flowcept_service.config import SecurityOptions
+from flowcept_service.rpc.authentication import Authentication
+from flowcept_service.rpc.authorization import Authorization
+from flowcept_service.security.authentication import Authenticator
+from flowcept_service.security.tokens import read_tokens
+from flowcept_service.security.watched import Watched
+from flowcept_service.server.stores import now
+
+
+def access_control(options: SecurityOptions) -> list[grpc.ServerInterceptor]:
+    """The interceptors that decide who may call what; none where everybody may.
+
+    Raises:
+        InvalidArgumentError: The tokens file is broken.
+    """
+    if not options.authenticates:
+        return []
+    file = options.auth_tokens_file
+    tokens = None if file is None else Watched("the tokens file", [file], lambda content: read_tokens(content[0]))
+    authenticator = Authenticator(None if tokens is None else tokens.current, None, now)
+    # Who calls, then what they may do.
+    return [Authentication(authenticator), Authorization()]
+
+
+def check_exposure(listen: str, options: SecurityOptions) -> None:
+    """Refuse to be reached from elsewhere without authentication, or with credentials that anybody could overhear.
+
+    Raises:
+        InvalidArgumentError: with the settings that are missing.
+    """
+    if options.insecure or _stays_on_this_machine(listen):
+        return
+    missing = []
+    if not options.authenticates:
+        missing.append("authentication (--auth-tokens-file, an OIDC issuer, or --tls-client-ca-file)")
+    if not options.encrypts:
+        missing.append("TLS (--tls-cert-file and --tls-key-file)")
+    if missing:
+        raise InvalidArgumentError(
+            f"listening on {listen} would let others reach this service without {' and without '.join(missing)}; set "
+            "that up, listen on 127.0.0.1, or say --insecure (FLOWCEPT_SERVICE_INSECURE=true) where the network, or a "
+            "proxy in front, protects it",
+            field="insecure",
+            listen=listen,
+        )
+
+
+def _stays_on_this_machine(listen: str) -> bool:
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # binding will say what is wrong with it
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
