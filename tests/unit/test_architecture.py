@@ -66,6 +66,8 @@ OWNERS = {
     "pymongo": ("flowcept_service.storage.mongodb",),
     "lmdb": ("flowcept_service.storage.lmdb",),
     "rich": ("flowcept.cli", "flowcept_service.cli"),
+    "cryptography": ("flowcept_service.security",),
+    "jwt": ("flowcept_service.security",),
     "click": ("flowcept.cli", "flowcept_service.cli"),
     "structlog": ("flowcept_service",),
     "os.environ": ("flowcept.config", "flowcept_service.config"),

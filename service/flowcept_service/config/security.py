@@ -74,8 +74,8 @@ class SecurityOptions:
 
     def __post_init__(self) -> None:
         """Refuse what only makes sense together, when a part is missing."""
-        self._require("tls_cert_file", "TLS_CERT_FILE", "tls_key_file")
-        self._require("tls_key_file", "TLS_KEY_FILE", "tls_cert_file", "tls_client_ca_file")
+        self._require("tls_cert_file", "TLS_CERT_FILE", "tls_key_file", "tls_client_ca_file")
+        self._require("tls_key_file", "TLS_KEY_FILE", "tls_cert_file")
         self._require("auth_oidc_issuer", "AUTH_OIDC_ISSUER", "auth_oidc_audience", "auth_oidc_jwks_url")
         self._require("auth_oidc_audience", "AUTH_OIDC_AUDIENCE", "auth_oidc_issuer")
 

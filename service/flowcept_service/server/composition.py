@@ -31,7 +31,7 @@ from flowcept_service.server.listening import bind, split_address, unusable
 from flowcept_service.server.metrics.calls import CallMetrics
 from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
 from flowcept_service.server.options import OPTIONS
-from flowcept_service.server.security import access_control, check_exposure
+from flowcept_service.server.security import access_control, check_exposure, transport_security
 from flowcept_service.server.service import Service
 from flowcept_service.server.stores import now, open_stores
 from flowcept_service.storage.contract import Storage
@@ -117,7 +117,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     for name in ("", *SERVICES):
         health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = bind(server, settings.listen)
+    port = bind(server, settings.listen, transport_security(settings.security))
 
     http = _http(settings.observability.http_listen, {"/metrics": lambda _: _metrics_page(metrics)})
     janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)

@@ -16,8 +16,13 @@ _REMEDIES = {
 }
 
 
-def bind(server: grpc.Server, listen: str) -> int:
-    """Listen on an address, without transport security.
+def bind(server: grpc.Server, listen: str, credentials: grpc.ServerCredentials | None = None) -> int:
+    """Listen on an address.
+
+    Args:
+        server: What listens.
+        listen: ``host:port``, or ``unix:PATH``.
+        credentials: Of TLS; None for none.
 
     Returns:
         The port; 0 for a unix socket.
@@ -27,7 +32,7 @@ def bind(server: grpc.Server, listen: str) -> int:
         InvalidArgumentError: The address cannot be listened on.
     """
     try:
-        port = server.add_insecure_port(listen)
+        port = server.add_insecure_port(listen) if credentials is None else server.add_secure_port(listen, credentials)
     except RuntimeError as error:
         raise _explained(listen) from error
     return 0 if listen.startswith("unix:") else port

@@ -12,6 +12,7 @@ from flowcept_service.config import SecurityOptions
 from flowcept_service.rpc.authentication import Authentication
 from flowcept_service.rpc.authorization import Authorization
 from flowcept_service.security.authentication import Authenticator
+from flowcept_service.security.certificates import Certificates, watched_certificates
 from flowcept_service.security.tokens import read_tokens
 from flowcept_service.security.watched import Watched
 from flowcept_service.server.stores import now
@@ -30,6 +31,33 @@ def access_control(options: SecurityOptions) -> list[grpc.ServerInterceptor]:
     authenticator = Authenticator(None if tokens is None else tokens.current, None, now)
     # Who calls, then what they may do.
     return [Authentication(authenticator), Authorization()]
+
+
+def transport_security(options: SecurityOptions) -> grpc.ServerCredentials | None:
+    """The credentials of TLS, made anew for the next connection when a file changes; None without TLS.
+
+    Raises:
+        InvalidArgumentError: A file is broken.
+    """
+    if options.tls_cert_file is None or options.tls_key_file is None:
+        return None
+    certificates = watched_certificates(options.tls_cert_file, options.tls_key_file, options.tls_client_ca_file)
+    used = certificates.current()
+
+    def replaced() -> grpc.ServerCertificateConfiguration | None:
+        # Asked before every handshake. Who is connected stays so.
+        nonlocal used
+        now_there = certificates.current()
+        if now_there is used:
+            return None
+        used = now_there
+        return _configuration(now_there)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(used),
+        replaced,  # type: ignore[arg-type]  # the stubs lack the None that means no change
+        require_client_authentication=options.tls_client_ca_file is not None,
+    )
 
 
 def check_exposure(listen: str, options: SecurityOptions) -> None:
@@ -64,3 +92,9 @@ def _stays_on_this_machine(listen: str) -> bool:
     except OSError:
         return False  # binding will say what is wrong with it
     return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+def _configuration(certificates: Certificates) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(certificates.key, certificates.chain)], certificates.client_authorities
+    )
