@@ -17,6 +17,7 @@ from tests.conformance.suites.objects import ObjectSuite
 from tests.conformance.suites.payloads import PayloadSuite
 from tests.conformance.suites.queries import QuerySuite
 from tests.conformance.suites.records import RecordSuite
+from tests.conformance.suites.states import StateSuite
 
 
 class LmdbHarness(StoreHarness):
@@ -66,3 +67,6 @@ class TestObjects(ObjectSuite): ...
 
 
 class TestPayloads(PayloadSuite): ...
+
+
+class TestStates(StateSuite): ...

@@ -19,6 +19,7 @@ from flowcept_service.storage.contract import Storage
 from flowcept_service.storage.memory import MemorySettings, MemoryStorage
 from tests.conformance.harness import StoreHarness, task
 from tests.conformance.suites.events import ConsumerPositions, ReadingEvents, TrimmingEvents, WaitingForEvents
+from tests.conformance.suites.states import TellingAboutTheLog
 
 GONE: Any = None
 """Takes a test out of a suite: it is about what outlives the process, or about blobs."""
@@ -53,6 +54,9 @@ class TestTrimmingEvents(TrimmingEvents):
 
 
 class TestWaitingForEvents(WaitingForEvents): ...
+
+
+class TestTellingAboutTheLog(TellingAboutTheLog): ...
 
 
 class TestConsumerPositions(ConsumerPositions):

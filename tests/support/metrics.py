@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -32,6 +33,19 @@ def scrape(service: Service) -> Scrape:
 
 def fetch(service: Service, path: str) -> str:
     """A page of a service with an HTTP server."""
-    assert service.http is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.http.port}{path}", timeout=10) as response:
+    http = service.observation.http
+    assert http is not None
+    with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=10) as response:
         return str(response.read().decode())
+
+
+def status_of(service: Service, path: str) -> int:
+    """The status of a page."""
+    http = service.observation.http
+    assert http is not None
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code

@@ -6,6 +6,7 @@ subscription holds one batch and nothing else; whatever is committed meanwhile w
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -66,13 +67,25 @@ class Subscriptions:
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
-        self._active = 0
+        self._positions: dict[object, int] = {}
+        self._events_sent = 0
         self._draining = threading.Event()
 
     @property
     def active(self) -> int:
         """How many subscriptions there are."""
-        return self._active
+        return len(self._positions)
+
+    @property
+    def events_sent(self) -> int:
+        """How many events all subscriptions together have sent."""
+        return self._events_sent
+
+    def furthest_behind(self, last: int) -> int:
+        """How many events behind a sequence the slowest subscription is; 0 when there is none."""
+        with self._lock:
+            slowest = min(self._positions.values(), default=last)
+        return max(0, last - slowest)
 
     def drain(self) -> None:
         """End all subscriptions and begin none, with UnavailableError (DRAINING): subscribers go to another replica."""
@@ -90,12 +103,15 @@ class Subscriptions:
             OutOfRangeError: EVENTS_TRIMMED, also when retention overtakes the subscriber; SEQUENCE_NOT_REACHED.
             UnavailableError: DRAINING.
         """
-        with self._slot():
+        with self._slot() as slot:
             position = start_position(self._log, subscription.start, subscription.consumer)
+            self._positions[slot] = position
             yield log_position(position, self._log.bounds().last)
-            yield from self._follow(subscription, position, is_wanted)
+            yield from self._follow(slot, subscription, position, is_wanted)
 
-    def _follow(self, subscription: Subscription, position: int, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
+    def _follow(
+        self, slot: object, subscription: Subscription, position: int, is_wanted: Callable[[], bool]
+    ) -> Iterator[bytes]:
         sent_at = self._clock()
         while is_wanted():
             self._check_draining()
@@ -108,6 +124,7 @@ class Subscriptions:
                     if frames:
                         yield frames + log_position(position, last)
                         sent_at = self._clock()
+                    self._positions[slot] = position
                 if position >= last:
                     self._rest()
             if self._clock() - sent_at >= subscription.heartbeat_seconds:
@@ -121,15 +138,28 @@ class Subscriptions:
         selection, form = subscription.selection, subscription.form
         pieces = (piece for block in blocks for piece in select(block, after, selection, form, limit))
         pending: tuple[int, bytes] | None = None
-        for packed in pack(pieces, limit):
+        for packed in pack(self._counted(pieces, after, contiguous=selection == EVERYTHING), limit):
             if pending is not None:
                 yield pending
             pending = packed
         # Whatever follows the last selected event was looked at too.
         yield blocks[-1].last, pending[1] if pending is not None else b""
 
+    def _counted(
+        self, pieces: Iterator[tuple[int, bytes]], after: int, *, contiguous: bool
+    ) -> Iterator[tuple[int, bytes]]:
+        """The same pieces; then, at their end, their events are counted as sent."""
+        events = 0
+        for reached, frames in pieces:
+            # Without a selection a piece holds whatever follows the last one, else it is one event.
+            events += reached - after if contiguous else 1
+            after = reached
+            yield reached, frames
+        with self._lock:
+            self._events_sent += events
+
     def _rest(self) -> None:
-        pause = min(self._settings.pause_seconds * (self._active - 1), self._settings.max_pause_seconds)
+        pause = min(self._settings.pause_seconds * (self.active - 1), self._settings.max_pause_seconds)
         if pause > 0:
             self._draining.wait(pause)
 
@@ -141,19 +171,21 @@ class Subscriptions:
             )
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _slot(self) -> Iterator[object]:
         self._check_draining()
         limit = self._settings.max_subscriptions
         with self._lock:
-            if self._active >= limit:
+            if len(self._positions) >= limit:
                 raise ResourceExhaustedError(
                     f"there are {limit} subscriptions already, the most that are allowed at once; end one of them",
                     reason=Reason.TOO_MANY_SUBSCRIPTIONS,
                     limit=limit,
                 )
-            self._active += 1
+            slot = object()
+            # Nothing is behind before its start is known.
+            self._positions[slot] = sys.maxsize
         try:
-            yield
+            yield slot
         finally:
             with self._lock:
-                self._active -= 1
+                del self._positions[slot]

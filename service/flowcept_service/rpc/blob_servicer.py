@@ -23,10 +23,10 @@ from flowcept.v1.blob_store_service_pb2 import (
     UpdateObjectResponse,
     UploadResponse,
 )
-from flowcept_service.blobs.downloads import Downloads, Piece
+from flowcept_service.blobs.downloads import Piece
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.parts import UploadMessage
-from flowcept_service.blobs.uploads import Uploads
+from flowcept_service.blobs.roles import Receiving, Sending
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.rpc.blob_converters import (
     decode_encoding,
@@ -46,7 +46,7 @@ SERVICE_NAME = DESCRIPTOR.services_by_name["BlobStore"].full_name
 class BlobStoreServicer:
     """The RPCs of ``flowcept.v1.BlobStore``."""
 
-    def __init__(self, uploads: Uploads, downloads: Downloads, objects: Objects) -> None:
+    def __init__(self, uploads: Receiving, downloads: Sending, objects: Objects) -> None:
         """Serve what these three offer."""
         self._uploads = uploads
         self._downloads = downloads

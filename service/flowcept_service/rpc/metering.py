@@ -49,15 +49,13 @@ class Metering(HandlerInterceptor):
         inner = behavior_of(handler)
         meter = self._meter_of(method, _type_of(handler))
         clock = self._clock
-        incoming = _counted(meter.received) if handler.request_streaming else _one(meter.received)
+        received, sent = _telling(meter.received), _telling(meter.sent)
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             started = clock()
             meter.started()
             try:
-                response = inner(incoming(request), context)
-                meter.sent()
-                return response
+                return sent(inner(map(received, request) if handler.request_streaming else received(request), context))
             finally:
                 meter.ended(_code_of(context), clock() - started)
 
@@ -65,28 +63,19 @@ class Metering(HandlerInterceptor):
             started = clock()
             meter.started()
             try:
-                for response in inner(incoming(request), context):
-                    meter.sent()
-                    yield response
+                # No loop: its variable would keep each message until the next one.
+                messages = map(received, request) if handler.request_streaming else received(request)
+                yield from map(sent, inner(messages, context))
             finally:
                 meter.ended(_code_of(context), clock() - started)
 
         return with_behavior(handler, stream if handler.response_streaming else answer)
 
 
-def _one(tell: Callable[[], None]) -> Callable[[Any], Any]:
-    def pass_on(request: Any) -> Any:
+def _telling(tell: Callable[[], None]) -> Callable[[Any], Any]:
+    def pass_on(message: Any) -> Any:
         tell()
-        return request
-
-    return pass_on
-
-
-def _counted(tell: Callable[[], None]) -> Callable[[Any], Iterator[Any]]:
-    def pass_on(requests: Iterator[Any]) -> Iterator[Any]:
-        for request in requests:
-            tell()
-            yield request
+        return message
 
     return pass_on
 

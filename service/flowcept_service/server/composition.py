@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
 from flowcept_service.blobs.downloads import Downloads
@@ -24,13 +24,24 @@ from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
-from flowcept_service.server.http import HttpServer, Page, Pages
+from flowcept_service.server.health import Health
 from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
-from flowcept_service.server.listening import bind, split_address, unusable
+from flowcept_service.server.listening import bind
+from flowcept_service.server.metrics.blobs import MeteredDownloads, MeteredUploads
 from flowcept_service.server.metrics.calls import CallMetrics
-from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
+from flowcept_service.server.metrics.lookups import (
+    follower_source,
+    janitor_source,
+    service_source,
+    store_source,
+    subscription_source,
+)
+from flowcept_service.server.metrics.registry import Metrics
+from flowcept_service.server.metrics.store import StoreMetrics
+from flowcept_service.server.observation import Observation
 from flowcept_service.server.options import OPTIONS
+from flowcept_service.server.probing import StoreProbe
 from flowcept_service.server.security import access_control, check_exposure, transport_security
 from flowcept_service.server.service import Service
 from flowcept_service.server.stores import now, open_stores
@@ -51,15 +62,16 @@ def compose(settings: ServiceSettings) -> Service:
             broken.
     """
     check_exposure(settings.listen, settings.security)
-    storage, follower = open_stores(settings, _retention(settings.retention))
+    metrics = Metrics()
+    storage, follower = open_stores(settings, _retention(settings.retention), StoreMetrics(metrics))
     try:
-        return _serve(settings, storage, follower)
+        return _serve(settings, storage, follower, metrics)
     except BaseException:
         storage.close()
         raise
 
 
-def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | None) -> Service:
+def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | None, metrics: Metrics) -> Service:
     limits = settings.limits
     retention = _retention(settings.retention)
 
@@ -72,8 +84,8 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     blob_settings = BlobSettings(max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes)
     surroundings = Surroundings(storage.objects, storage.payloads, hashing, blob_settings, now)
     blobs = blob_servicer.BlobStoreServicer(
-        Uploads(surroundings, retention.staged_seconds, _new_id),
-        Downloads(storage.objects, storage.payloads, blob_settings),
+        MeteredUploads(Uploads(surroundings, retention.staged_seconds, _new_id), metrics),
+        MeteredDownloads(Downloads(storage.objects, storage.payloads, blob_settings), metrics),
         Objects(storage.objects, now),
     )
 
@@ -84,7 +96,6 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     provenance = provenance_servicer.ProvenanceServicer(publisher, storage.records, storage.events, subscriptions)
 
     admission = Admission()
-    metrics = Metrics()
     chain = interceptors(
         pools={
             f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
@@ -112,15 +123,20 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     server.add_generic_rpc_handlers(
         (blob_servicer.blob_handlers(blobs), provenance_servicer.provenance_handlers(provenance))
     )
-    health_servicer = health.HealthServicer(experimental_non_blocking=True)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    for name in ("", *SERVICES):
-        health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    health = Health(SERVICES)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    reflection.enable_server_reflection((*SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
     port = bind(server, settings.listen, transport_security(settings.security))
 
-    http = _http(settings.observability.http_listen, {"/metrics": lambda _: _metrics_page(metrics)})
     janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)
+    probe = StoreProbe(storage, health, settings.observability.probe_seconds, time.monotonic)
+    metrics.look_up(store_source(storage, probe))
+    metrics.look_up(subscription_source(subscriptions, probe))
+    metrics.look_up(janitor_source(janitor))
+    metrics.look_up(service_source(health, settings.store))
+    if follower is not None:
+        metrics.look_up(follower_source(follower))
+    observation = Observation.open(settings.observability, health, probe, metrics, {})
     return Service(
         server=server,
         listen=settings.listen,
@@ -128,25 +144,11 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         storage=storage,
         follower=follower,
         janitor=janitor,
-        health=health_servicer,
+        observation=observation,
         admission=admission,
         subscriptions=subscriptions,
         pools=pools,
-        http=http,
     )
-
-
-def _http(listen: str | None, pages: Pages) -> HttpServer | None:
-    if listen is None:
-        return None
-    try:
-        return HttpServer(*split_address(listen), pages)
-    except OSError as error:
-        raise unusable("http_listen", listen, error) from error
-
-
-def _metrics_page(metrics: Metrics) -> Page:
-    return Page(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE)
 
 
 def _retention(options: RetentionOptions) -> Retention:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event, Thread
 
 import structlog
 
 from flowcept.errors import FlowceptError
-from flowcept_service.domain.retention import Retention
+from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.storage.contract import Storage
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JanitorReport:
+    """What a janitor has done since it was started."""
+
+    runs: int = 0
+    failures: int = 0
+    removed: SweepResult = field(default_factory=SweepResult)
+    """What all sweeps together have removed."""
+    succeeded_at: datetime | None = None
+    """When a sweep succeeded the last time."""
+    problem: str = ""
+    """Why the last sweep failed; empty when it did not."""
 
 
 class Janitor:
@@ -31,8 +46,14 @@ class Janitor:
         self._retention = retention
         self._interval = interval
         self._now = now
+        self._report = JanitorReport()
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="janitor", daemon=True)
+
+    @property
+    def report(self) -> JanitorReport:
+        """What was done so far."""
+        return self._report
 
     def start(self) -> None:
         """Begin; the first sweep comes after one interval."""
@@ -50,13 +71,28 @@ class Janitor:
             result = self._storage.sweep(self._retention, self._now())
         except FlowceptError as error:
             _log.warning("the sweep failed", reason=error.reason, error=error.message)
+            self._failed(error.message)
         except Exception:  # noqa: BLE001 - a defect in one sweep must not end all of them
             _log.exception("the sweep failed for a reason that is not foreseen")
+            self._failed("a defect; the log has the details")
         else:
+            known = self._report
+            self._report = JanitorReport(
+                known.runs + 1, known.failures, _sum(known.removed, result), succeeded_at=self._now()
+            )
             removed = {name: count for name, count in dataclasses.asdict(result).items() if count}
             if removed:
                 _log.info("swept", **removed)
 
+    def _failed(self, problem: str) -> None:
+        known = self._report
+        self._report = dataclasses.replace(known, runs=known.runs + 1, failures=known.failures + 1, problem=problem)
+
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
             self.sweep()
+
+
+def _sum(one: SweepResult, other: SweepResult) -> SweepResult:
+    counts = dataclasses.asdict(other)
+    return SweepResult(**{name: count + counts[name] for name, count in dataclasses.asdict(one).items()})

@@ -16,13 +16,16 @@ _REMEDIES = {
 }
 
 
-def bind(server: grpc.Server, listen: str, credentials: grpc.ServerCredentials | None = None) -> int:
+def bind(
+    server: grpc.Server, listen: str, credentials: grpc.ServerCredentials | None = None, field: str = "listen"
+) -> int:
     """Listen on an address.
 
     Args:
         server: What listens.
         listen: ``host:port``, or ``unix:PATH``.
         credentials: Of TLS; None for none.
+        field: The setting that names the address.
 
     Returns:
         The port; 0 for a unix socket.
@@ -34,7 +37,7 @@ def bind(server: grpc.Server, listen: str, credentials: grpc.ServerCredentials |
     try:
         port = server.add_insecure_port(listen) if credentials is None else server.add_secure_port(listen, credentials)
     except RuntimeError as error:
-        raise _explained(listen) from error
+        raise _explained(field, listen) from error
     return 0 if listen.startswith("unix:") else port
 
 
@@ -53,12 +56,12 @@ def unusable(field: str, listen: str, error: OSError) -> UnavailableError | Inva
     return InvalidArgumentError(problem, field=field, value=listen)
 
 
-def _explained(listen: str) -> UnavailableError | InvalidArgumentError:
+def _explained(field: str, listen: str) -> UnavailableError | InvalidArgumentError:
     """Why binding failed; gRPC does not say, so it is tried once more by hand."""
     try:
         _try(listen)
     except OSError as error:
-        return unusable("listen", listen, error)
+        return unusable(field, listen, error)
     return UnavailableError(f"cannot listen on {listen}: it was taken for a moment; try again", listen=listen)
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import grpc
 import structlog
-from grpc_health.v1.health import HealthServicer
 
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
-from flowcept_service.server.http import HttpServer
 from flowcept_service.server.janitor import Janitor
+from flowcept_service.server.observation import Observation
 from flowcept_service.storage.contract import Storage
 
 _CANCELLED_SECONDS = 0.2
@@ -36,12 +35,10 @@ class Service:
     follower: Follower | None
     """What keeps a second store the copy of ``storage``."""
     janitor: Janitor
-    health: HealthServicer
+    observation: Observation
     admission: Admission
     subscriptions: Subscriptions
     pools: Sequence[ThreadPoolExecutor]
-    http: HttpServer | None
-    """Serves pages for probes, scrapers and people."""
 
     @property
     def target(self) -> str:
@@ -50,10 +47,9 @@ class Service:
 
     def start(self) -> None:
         """Begin to answer."""
+        self.observation.start()
         self.server.start()
         self.janitor.start()
-        if self.http is not None:
-            self.http.start()
         if self.follower is not None:
             self.follower.start()
 
@@ -68,15 +64,14 @@ class Service:
             Whether everything has ended; a second store that hangs has not, and its threads would keep the process.
         """
         # Load balancers look elsewhere, subscribers reconnect elsewhere, and new calls are told to.
-        self.health.enter_graceful_shutdown()
+        self.observation.health.drain()
         self.admission.close()
         self.subscriptions.drain()
         if not self.admission.wait_idle(grace):
             _log.warning("calls outlast the grace period and are cancelled", calls=self.admission.active)
         self.server.stop(_CANCELLED_SECONDS).wait()
-        if self.http is not None:
-            self.http.close()
         self.janitor.stop()
+        self.observation.stop()
         for pool in self.pools:
             pool.shutdown(wait=True, cancel_futures=True)
         ended = self.follower is None or self.follower.stop()

@@ -20,6 +20,7 @@ from flowcept_service.storage.contract import Storage
 from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
 from flowcept_service.storage.memory import MemorySettings, MemoryStorage
 from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
+from flowcept_service.storage.observer import StoreObserver
 from flowcept_service.storage.replica import ReplicableStorage
 
 NO_DATABASE: Final = "none"
@@ -27,12 +28,15 @@ _LMDB_PREFIX: Final = "lmdb:"
 _MONGODB_PREFIXES: Final = ("mongodb://", "mongodb+srv://")
 
 
-def open_stores(settings: ServiceSettings, retention: Retention) -> tuple[Storage, Follower | None]:
+def open_stores(
+    settings: ServiceSettings, retention: Retention, observer: StoreObserver
+) -> tuple[Storage, Follower | None]:
     """The store that a service answers from; and, not started yet, what keeps a second one its copy.
 
     Args:
         settings: Which stores.
         retention: What the second one keeps, as the first.
+        observer: Told what the first one commits.
 
     Raises:
         PreconditionError: STORAGE_IN_USE; STORAGE_INCOMPATIBLE, also for a copy that was never finished.
@@ -40,10 +44,10 @@ def open_stores(settings: ServiceSettings, retention: Retention) -> tuple[Storag
         InvalidArgumentError: A setting that a store needs is missing.
     """
     if settings.stores == (NO_DATABASE,):
-        return MemoryStorage(MemorySettings(settings.memory_log_bytes), ProtobufEventEncoder(), now), None
+        return MemoryStorage(MemorySettings(settings.memory_log_bytes), ProtobufEventEncoder(), now, observer), None
     openers = _openers(settings)
     first, *others = settings.stores
-    storage = openers[first]()
+    storage = openers[first](observer)
     try:
         check_complete(storage.replica, f"the store {first}")
     except BaseException:
@@ -53,7 +57,7 @@ def open_stores(settings: ServiceSettings, retention: Retention) -> tuple[Storag
         return storage, None
     follower = Follower(
         storage,
-        openers[others[0]],
+        lambda: openers[others[0]](None),
         reader=ProtobufEventReader(),
         settings=FollowerSettings(retention, settings.retention.sweep_seconds),
         clock=now,
@@ -62,10 +66,11 @@ def open_stores(settings: ServiceSettings, retention: Retention) -> tuple[Storag
     return storage, follower
 
 
-def _openers(settings: ServiceSettings) -> Mapping[str, Callable[[], ReplicableStorage]]:
+def _openers(settings: ServiceSettings) -> Mapping[str, Callable[[StoreObserver | None], ReplicableStorage]]:
     interval, size = settings.inserter.flush_interval, settings.inserter.flush_size
-    openers: dict[str, Callable[[], ReplicableStorage]] = {
-        "lmdb": lambda: _open_lmdb(LmdbSettings(settings.data_dir, flush_interval=interval, flush_size=size)),
+    embedded = LmdbSettings(settings.data_dir, flush_interval=interval, flush_size=size)
+    openers: dict[str, Callable[[StoreObserver | None], ReplicableStorage]] = {
+        "lmdb": lambda observer: _open_lmdb(embedded, observer),
     }
     if "mongodb" in settings.stores:
         if settings.mongodb_uri is None:
@@ -74,16 +79,16 @@ def _openers(settings: ServiceSettings) -> Mapping[str, Callable[[], ReplicableS
                 field="mongodb_uri",
             )
         options = MongodbSettings(settings.mongodb_uri.reveal(), flush_interval=interval, flush_size=size)
-        openers["mongodb"] = lambda: _open_mongodb(options)
+        openers["mongodb"] = lambda observer: _open_mongodb(options, observer)
     return openers
 
 
-def _open_lmdb(options: LmdbSettings) -> LmdbStorage:
-    return LmdbStorage(options, ProtobufEventEncoder(), now)
+def _open_lmdb(options: LmdbSettings, observer: StoreObserver | None = None) -> LmdbStorage:
+    return LmdbStorage(options, ProtobufEventEncoder(), now, observer=observer)
 
 
-def _open_mongodb(options: MongodbSettings) -> MongodbStorage:
-    return MongodbStorage(options, ProtobufEventEncoder(), now)
+def _open_mongodb(options: MongodbSettings, observer: StoreObserver | None = None) -> MongodbStorage:
+    return MongodbStorage(options, ProtobufEventEncoder(), now, observer=observer)
 
 
 @dataclass(frozen=True, slots=True)

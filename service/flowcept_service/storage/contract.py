@@ -30,6 +30,7 @@ from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.domain.objects import CommitResult, ObjectChange, ObjectVersion, Payload, Precondition, Staging
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.domain.store_state import StoreState, WriterState
 from flowcept_service.query import Query
 
 Chunk = bytes | memoryview
@@ -186,6 +187,12 @@ class Storage(Protocol):
 
     def sweep(self, retention: Retention, now: datetime) -> SweepResult:
         """Remove what has expired, in short transactions: uploads, payloads without a version, requests, events."""
+
+    def state(self) -> StoreState:
+        """How the store is, within seconds: looked up anew, so that what it raises tells that the store is away."""
+
+    def writers(self) -> Sequence[WriterState]:
+        """The threads that commit; asks no database."""
 
     def close(self) -> None:
         """Finish the writes under way, wake the waiters, release everything. Later calls raise UnavailableError."""

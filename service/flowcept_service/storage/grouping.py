@@ -11,6 +11,7 @@ from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
 from flowcept.errors import FlowceptError
+from flowcept_service.domain.store_state import WriterState
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class GroupQueue(Generic[T]):
         settle: Settles a group: sets the result or the exception of every promise. Must not raise.
         limits: How groups are collected.
         closed: Makes the error for operations that come after ``close``.
-        name: Name of the thread.
+        name: Name of the queue.
+        settled: Told of each group: the name, how many operations, and the seconds that settling them took.
     """
 
     def __init__(
@@ -56,14 +58,17 @@ class GroupQueue(Generic[T]):
         limits: GroupLimits,
         closed: Callable[[], FlowceptError],
         name: str,
+        settled: Callable[[str, int, float], None],
     ) -> None:
+        self._name = name
+        self._settled = settled
         self._settle = settle
         self._limits = limits
         self._closed_error = closed
         self._queue: SimpleQueue[Waiting[T] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
-        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread = Thread(target=self._run, name=f"writer-{name}", daemon=True)
         self._thread.start()
 
     def submit(self, operation: T, *, changes: int = 1, size: int = 0) -> Any:
@@ -84,6 +89,10 @@ class GroupQueue(Generic[T]):
             self._queue.put(waiting)
         return waiting.promise.result()
 
+    def state(self) -> WriterState:
+        """How the queue is."""
+        return WriterState(self._name, self._queue.qsize(), self._thread.is_alive())
+
     def close(self) -> None:
         """Finish what waits, then stop. Calling it again does nothing."""
         with self._lock:
@@ -97,7 +106,9 @@ class GroupQueue(Generic[T]):
         while open_:
             group, open_ = self._collect()
             if group:
+                started = time.perf_counter()
                 self._settle(group)
+                self._settled(self._name, len(group), time.perf_counter() - started)
 
     def _collect(self) -> tuple[list[Waiting[T]], bool]:
         """What the next group holds, and whether more may come."""

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -41,6 +49,9 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        # A second series for each counter, which says since when it counts, and which nothing reads. The library knows
+        # this only for a whole process.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annotates most, not this
         self._registry = CollectorRegistry()
         self._lookups = _Lookups()
         self._registry.register(self._lookups)

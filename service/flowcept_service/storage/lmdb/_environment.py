@@ -13,6 +13,7 @@ import lmdb
 from lmdb import _Database
 
 from flowcept.errors import PreconditionError, Reason
+from flowcept_service.domain.store_state import DatabaseSize
 from flowcept_service.storage.lmdb._errors import storage_closed, translate
 from flowcept_service.storage.lmdb._gate import Gate
 from flowcept_service.storage.lmdb._settings import LmdbSettings
@@ -59,6 +60,7 @@ class Environment:
 
     def __init__(self, directory: Path, role: str, tables: Mapping[str, TableKind], settings: LmdbSettings) -> None:
         self.directory = directory
+        self.role = role
         self._gate = Gate(lambda: storage_closed(directory))
         try:
             self._env = self._open(settings)
@@ -144,13 +146,18 @@ class Environment:
         finally:
             self._gate.leave()
 
-    def reusable_bytes(self) -> int:
-        """About how much can be written into pages of the file that deletions have freed; a file never shrinks."""
+    def size(self) -> DatabaseSize:
+        """What the file holds and takes; it never shrinks, and deletions free pages inside of it."""
         with self.read() as txn:
             info, main = self._env.info(), self._env.stat()
             tables = [txn.stat(table) for table in (*self._tables.values(), self._meta)]
         used = sum(one["branch_pages"] + one["leaf_pages"] + one["overflow_pages"] for one in (main, *tables))
-        return max(0, info["last_pgno"] + 1 - used) * main["psize"]
+        return DatabaseSize(self.role, used * main["psize"], (info["last_pgno"] + 1) * main["psize"])
+
+    def reusable_bytes(self) -> int:
+        """About how much can be written into pages of the file that deletions have freed."""
+        size = self.size()
+        return max(0, size.file_bytes - size.used_bytes)
 
     def begin_write(self) -> ReadTransaction:
         """A write transaction; only the writer's thread asks for one."""

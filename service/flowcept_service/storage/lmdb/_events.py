@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
+
 from flowcept_service.domain.events import EventBlock, LogBounds
+from flowcept_service.domain.store_state import ConsumerPosition
 from flowcept_service.storage.lmdb._environment import Environment
 from flowcept_service.storage.lmdb._keys import NUMBER, text_key
 from flowcept_service.storage.lmdb._log_tables import blocks_behind, read_bounds, unpack_block
@@ -62,6 +65,12 @@ class LmdbEventLog:
         with self._environment.read() as txn:
             data = txn.get(text_key(consumer), db=self._consumers)
         return None if data is None else int(NUMBER.unpack(data)[0])
+
+    def slowest_consumers(self, limit: int) -> tuple[int, tuple[ConsumerPosition, ...]]:
+        """How many durable consumers there are, and those that are the furthest behind."""
+        with self._environment.read() as txn, txn.cursor(self._consumers) as cursor:
+            positions = [ConsumerPosition(key.decode(), int(NUMBER.unpack(data)[0])) for key, data in cursor]
+        return len(positions), tuple(nsmallest(limit, positions, key=lambda one: one.sequence))
 
     def acknowledge(self, consumer: str, sequence: int) -> int:
         """See ``EventLog.acknowledge``."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Condition
 from typing import Final
 
-from flowcept_service.domain.events import EventBlock, EventDraft, EventEncoder, LogBounds
+from flowcept_service.domain.events import EventBlock, EventDraft, EventEncoder, EventKind, LogBounds
 from flowcept_service.domain.replication import LogBlock
 from flowcept_service.storage.lmdb._environment import Environment
 from flowcept_service.storage.lmdb._keys import NUMBER, text_key
@@ -22,6 +23,7 @@ from flowcept_service.storage.lmdb._log_tables import (
 )
 from flowcept_service.storage.lmdb._tail import LogTail
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.observer import StoreObserver, Unobserved
 from flowcept_service.storage.refusals import does_not_continue
 
 BLOCK_BYTES: Final = 1 << 20
@@ -39,9 +41,17 @@ class EventLogWriter:
         environment: The environment, with ``EVENT_TABLES``.
         encoder: Makes the bytes of an event.
         clock: The time of a commit.
+        observer: Told of what was committed.
     """
 
-    def __init__(self, environment: Environment, encoder: EventEncoder, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        encoder: EventEncoder,
+        clock: Callable[[], datetime],
+        observer: StoreObserver | None = None,
+    ) -> None:
+        self._observer = observer or Unobserved()
         self._encoder = encoder
         self._clock = clock
         self._events = environment.table("events")
@@ -67,6 +77,7 @@ class EventLogWriter:
         self._message_keys: list[bytes] = []
         self._request_keys: list[bytes] = []
         self._written: list[EventBlock] = []
+        self._kinds: Counter[EventKind] = Counter()
 
     @property
     def next_sequence(self) -> int:
@@ -91,6 +102,7 @@ class EventLogWriter:
         txn.written = True
         if request_key:
             self._request_keys.append(request_key)
+        self._kinds.update([draft.kind for draft in drafts])
         first = self._last + 1
         body, frame = self._encoder.body, self._encoder.frame
         for index, draft in enumerate(drafts):
@@ -185,6 +197,8 @@ class EventLogWriter:
             with self._changed:
                 self._bounds = bounds
                 self._changed.notify_all()
+        for kind, count in self._kinds.items():
+            self._observer.appended(kind, count)
 
     def _pending(self) -> LogBounds:
         return LogBounds(self._oldest, self._last, self._log_bytes)

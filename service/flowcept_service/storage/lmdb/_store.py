@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Final
@@ -12,10 +12,12 @@ from bson import ObjectId
 from flowcept_service.domain.events import EventEncoder
 from flowcept_service.domain.records import Collection
 from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.domain.store_state import SLOWEST_CONSUMERS, StoreState, WriterState
 from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
 from flowcept_service.storage.lmdb._collection import IndexedCollection, collection_tables
 from flowcept_service.storage.lmdb._directory import DirectoryLock
 from flowcept_service.storage.lmdb._environment import Environment, TableKind
+from flowcept_service.storage.lmdb._errors import free_bytes
 from flowcept_service.storage.lmdb._events import LmdbEventLog
 from flowcept_service.storage.lmdb._log_tables import EVENT_TABLES
 from flowcept_service.storage.lmdb._log_writer import EventLogWriter
@@ -28,6 +30,7 @@ from flowcept_service.storage.lmdb._requests import REQUEST_TABLES, Requests
 from flowcept_service.storage.lmdb._settings import LmdbSettings
 from flowcept_service.storage.lmdb._sweep import Sweeper
 from flowcept_service.storage.lmdb._writer import GroupWriter
+from flowcept_service.storage.observer import StoreObserver
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.replica import Replica
 
@@ -50,6 +53,7 @@ class LmdbStorage:
         encoder: Makes the bytes of events.
         clock: The time of commits, aware.
         new_id: Makes the names of payloads.
+        observer: Told of what is committed.
 
     Raises:
         PreconditionError: STORAGE_IN_USE, STORAGE_INCOMPATIBLE.
@@ -68,6 +72,7 @@ class LmdbStorage:
         encoder: EventEncoder,
         clock: Callable[[], datetime],
         new_id: Callable[[], ObjectId] = ObjectId,
+        observer: StoreObserver | None = None,
     ) -> None:
         with ExitStack() as opened:
             lock = DirectoryLock(settings.directory)
@@ -76,11 +81,11 @@ class LmdbStorage:
             opened.callback(records.close)
             payloads = Environment(settings.directory / "payloads", "payloads", PAYLOAD_TABLES, settings)
             opened.callback(payloads.close)
-            log = EventLogWriter(records, encoder, clock)
+            log = EventLogWriter(records, encoder, clock, observer)
             opened.callback(log.close)
-            writer = GroupWriter(records, settings, log)
+            writer = GroupWriter(records, settings, log, observer)
             opened.callback(writer.close)
-            payload_writer = GroupWriter(payloads, settings)
+            payload_writer = GroupWriter(payloads, settings, observer=observer)
             opened.callback(payload_writer.close)
 
             collections = {collection: IndexedCollection(records, collection) for collection in Collection}
@@ -106,7 +111,7 @@ class LmdbStorage:
                 latest=collections[Collection.OBJECTS],
                 history=collections[Collection.OBJECT_HISTORY],
             )
-            self.events = LmdbEventLog(records, writer, log)
+            self.events = event_log = LmdbEventLog(records, writer, log)
             self.replica = LmdbReplica(
                 environment=records,
                 writer=writer,
@@ -116,11 +121,33 @@ class LmdbStorage:
                 requests=requests,
             )
             self._sweeper = Sweeper(writer, log, held, references, requests)
+            self._environments = (records, payloads)
+            self._writers = (writer, payload_writer)
+            self._event_log = event_log
+            self._held = held
             self._opened = opened.pop_all()
 
     def sweep(self, retention: Retention, now: datetime) -> SweepResult:
         """See ``Storage.sweep``."""
         return self._sweeper.sweep(retention, now)
+
+    def state(self) -> StoreState:
+        """See ``Storage.state``."""
+        staged = [staging.size for staging in self._held.stagings.all()]
+        count, slowest = self._event_log.slowest_consumers(SLOWEST_CONSUMERS)
+        return StoreState(
+            log=self._event_log.bounds(),
+            databases=tuple(environment.size() for environment in self._environments),
+            free_disk_bytes=free_bytes(self._environments[0].directory),
+            staged_uploads=len(staged),
+            staged_bytes=sum(staged),
+            consumers=count,
+            slowest_consumers=slowest,
+        )
+
+    def writers(self) -> Sequence[WriterState]:
+        """See ``Storage.writers``."""
+        return [writer.queue.state() for writer in self._writers]
 
     def close(self) -> None:
         """See ``Storage.close``. Calling it again does nothing."""

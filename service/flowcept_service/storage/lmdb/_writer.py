@@ -12,6 +12,7 @@ from flowcept_service.storage.lmdb._environment import Environment
 from flowcept_service.storage.lmdb._errors import storage_closed, translate
 from flowcept_service.storage.lmdb._settings import LmdbSettings
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.observer import StoreObserver, Unobserved
 
 T = TypeVar("T")
 Operation = Callable[[WriteTransaction], Any]
@@ -46,10 +47,15 @@ class GroupWriter:
         environment: What is written to.
         settings: How changes are collected.
         listener: Takes part in every transaction, or None.
+        observer: Told of what was committed.
     """
 
     def __init__(
-        self, environment: Environment, settings: LmdbSettings, listener: CommitListener | None = None
+        self,
+        environment: Environment,
+        settings: LmdbSettings,
+        listener: CommitListener | None = None,
+        observer: StoreObserver | None = None,
     ) -> None:
         self._environment = environment
         self._listener = listener
@@ -57,7 +63,8 @@ class GroupWriter:
             self._commit,
             GroupLimits(settings.flush_interval, settings.flush_size, settings.commit_bytes),
             lambda: storage_closed(environment.directory),
-            f"lmdb-writer-{environment.directory.name}",
+            environment.role,
+            (observer or Unobserved()).settled,
         )
 
     def submit(self, operation: Callable[[WriteTransaction], T], *, changes: int = 1, size: int = 0) -> T:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nsmallest
 from threading import Condition
 from typing import Final
 
 from flowcept.errors import Reason, UnavailableError
 from flowcept_service.domain.events import EventBlock, EventDraft, EventEncoder, LogBounds
 from flowcept_service.domain.records import Collection
+from flowcept_service.domain.store_state import ConsumerPosition
+from flowcept_service.storage.observer import StoreObserver
 from flowcept_service.storage.refusals import check_held, sequence_not_reached
 
 BLOCK_BYTES: Final = 1 << 20
@@ -53,10 +56,12 @@ class MemoryEventLog:
     Args:
         encoder: Makes the bytes of events.
         max_bytes: Size of the events that are held; the oldest go first.
+        observer: Told of what is appended.
     """
 
-    def __init__(self, encoder: EventEncoder, max_bytes: int) -> None:
+    def __init__(self, encoder: EventEncoder, max_bytes: int, observer: StoreObserver) -> None:
         self._encoder = encoder
+        self._observer = observer
         self._max_bytes = max_bytes
         self._entries: deque[_Entry] = deque()
         self._bounds = LogBounds(1, 0, 0)
@@ -115,6 +120,12 @@ class MemoryEventLog:
             self._consumers[consumer] = max(sequence, self._consumers.get(consumer, -1))
             return self._consumers[consumer]
 
+    def slowest_consumers(self, limit: int) -> tuple[int, tuple[ConsumerPosition, ...]]:
+        """How many durable consumers there are, and those that are the furthest behind."""
+        with self.changed:
+            slowest = nsmallest(limit, self._consumers.items(), key=lambda one: one[1])
+            return len(self._consumers), tuple(ConsumerPosition(*one) for one in slowest)
+
     def latest(self, key: RecordKey) -> bytes | None:
         """A record as BSON, as its last event left it; None when that event is not held (any more)."""
         known = self._records.get(key)
@@ -150,6 +161,8 @@ class MemoryEventLog:
             self._add(pending, b"".join(frames), now)
         self._drop(self._max_bytes)
         self.changed.notify_all()
+        for kind, count in Counter([event.draft.kind for event in events]).items():
+            self._observer.appended(kind, count)
 
     def _add(self, events: Sequence[Appended], frames: bytes, now: datetime) -> None:
         bounds = self._bounds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from flowcept_service.domain.events import EventEncoder
 from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.domain.store_state import StoreState, WriterState
 from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._events import MongodbEventLog
@@ -21,9 +22,11 @@ from flowcept_service.storage.mongodb._readers import ReaderReports
 from flowcept_service.storage.mongodb._records import MongodbRecordStore
 from flowcept_service.storage.mongodb._replica import MongodbReplica
 from flowcept_service.storage.mongodb._settings import MongodbSettings
+from flowcept_service.storage.mongodb._state import read_state
 from flowcept_service.storage.mongodb._sweep import Sweeper
 from flowcept_service.storage.mongodb._watcher import Watcher
 from flowcept_service.storage.mongodb._writer import CommitWriter
+from flowcept_service.storage.observer import StoreObserver, Unobserved
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.replica import Replica
 
@@ -36,6 +39,7 @@ class MongodbStorage:
         encoder: Makes the bytes of events.
         clock: The time of commits, aware. Replicas need clocks that agree within seconds.
         new_id: Makes the names of payloads.
+        observer: Told of what is committed.
 
     Raises:
         PreconditionError: STORAGE_INCOMPATIBLE.
@@ -54,6 +58,7 @@ class MongodbStorage:
         encoder: EventEncoder,
         clock: Callable[[], datetime],
         new_id: Callable[[], ObjectId] = ObjectId,
+        observer: StoreObserver | None = None,
     ) -> None:
         with ExitStack() as opened:
             self.database = Database(settings)
@@ -65,7 +70,15 @@ class MongodbStorage:
             opened.callback(self.readers.close)
             presence = Presence(self.database)
             opened.callback(presence.close)
-            writer = CommitWriter(self.database, settings, encoder, clock, horizon=horizon, presence=presence)
+            writer = CommitWriter(
+                self.database,
+                settings,
+                encoder,
+                clock,
+                horizon=horizon,
+                presence=presence,
+                observer=observer or Unobserved(),
+            )
             opened.callback(writer.close)
             payloads = MongodbPayloadStore(self.database, writer, pins, new_id, settings.payload_writers)
             opened.callback(payloads.chunks.close)
@@ -86,11 +99,20 @@ class MongodbStorage:
                 readers=self.readers,
                 grace=timedelta(seconds=settings.reader_grace_seconds),
             )
+            self._writer = writer
             self._opened = opened.pop_all()
 
     def sweep(self, retention: Retention, now: datetime) -> SweepResult:
         """See ``Storage.sweep``."""
         return self._sweeper.sweep(retention, now)
+
+    def state(self) -> StoreState:
+        """See ``Storage.state``."""
+        return read_state(self.database)
+
+    def writers(self) -> Sequence[WriterState]:
+        """See ``Storage.writers``."""
+        return [self._writer.queue.state()]
 
     def close(self) -> None:
         """See ``Storage.close``. Calling it again does nothing."""

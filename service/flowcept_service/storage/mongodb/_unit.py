@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Final
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from flowcept_service.domain.events import EventDraft, EventEncoder
+from flowcept_service.domain.events import EventDraft, EventEncoder, EventKind
 from flowcept_service.domain.records import ID_FIELDS, Collection, Document
 from flowcept_service.query import decode
 from flowcept_service.storage.mongodb._database import Database
@@ -91,6 +92,7 @@ class _Pending:
     appended: list[tuple[Table, bytes]] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    kinds: list[EventKind] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
 
@@ -118,6 +120,7 @@ class Unit:
         self.appended: list[tuple[Table, bytes]] = []
         self.tails: list[Tail] = []
         self.bodies: list[bytes] = []
+        self.kinds: Counter[EventKind] = Counter()
         self.messages: list[str] = []
         self.log = LogChange()
         self.referred: set[ObjectId] = set()
@@ -161,6 +164,7 @@ class Unit:
     def event(self, draft: EventDraft, message_id: str = "") -> int:
         """Append an event; its sequence. A message id is remembered as long as the event is held."""
         self._pending.bodies.append(self._encoder.body(draft))
+        self._pending.kinds.append(draft.kind)
         if message_id:
             self._pending.messages.append(message_id)
             self._pending.slots[MESSAGE_TABLE, message_id] = Slot(None, {})
@@ -177,6 +181,7 @@ class Unit:
         self.appended += pending.appended
         self.tails += pending.tails
         self.bodies += pending.bodies
+        self.kinds.update(pending.kinds)
         self.messages += pending.messages
 
     def forget(self) -> None:

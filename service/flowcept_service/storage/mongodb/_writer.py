@@ -32,6 +32,7 @@ from flowcept_service.storage.mongodb._presence import Presence
 from flowcept_service.storage.mongodb._schema import LOG, LOG_ID
 from flowcept_service.storage.mongodb._settings import MongodbSettings
 from flowcept_service.storage.mongodb._unit import Position, Table, Unit
+from flowcept_service.storage.observer import StoreObserver
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _SHORTEST_PAUSE: Final = 0.001
@@ -65,6 +66,7 @@ class CommitWriter:
         clock: The time of a commit.
         horizon: How far the log is known to go; told of each commit of this process.
         presence: The session to commit in.
+        observer: Told of what was committed.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class CommitWriter:
         *,
         horizon: Horizon,
         presence: Presence,
+        observer: StoreObserver,
     ) -> None:
         self._database = database
         self._retry_seconds = settings.retry_seconds
@@ -84,11 +87,13 @@ class CommitWriter:
         self._clock = clock
         self._horizon = horizon
         self._presence = presence
-        self._queue: GroupQueue[Operation] = GroupQueue(
+        self._observer = observer
+        self.queue: GroupQueue[Operation] = GroupQueue(
             self._settle,
             GroupLimits(settings.flush_interval, settings.flush_size, settings.commit_bytes),
             database.errors.closed,
-            "mongodb-writer",
+            "mongodb",
+            observer.settled,
         )
 
     def submit(self, operation: Operation, *, changes: int = 1, size: int = 0) -> Any:
@@ -98,11 +103,11 @@ class CommitWriter:
             UnavailableError: STORAGE_UNAVAILABLE.
             ResourceExhaustedError: STORAGE_FULL.
         """
-        return self._queue.submit(operation, changes=changes, size=size)
+        return self.queue.submit(operation, changes=changes, size=size)
 
     def close(self) -> None:
         """Finish what waits, then stop. Calling it again does nothing."""
-        self._queue.close()
+        self.queue.close()
 
     def _settle(self, group: list[Waiting[Operation]]) -> None:
         try:
@@ -165,6 +170,8 @@ class CommitWriter:
             _abort(session)
         if unit.changed:
             self._horizon.reach(unit.position)
+            for kind, count in unit.kinds.items():
+                self._observer.appended(kind, count)
         return settled
 
     def _apply(self, group: list[Waiting[Operation]], unit: Unit) -> Settled:
