@@ -16,6 +16,18 @@ def varint(number: int) -> bytes:
     return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80)) + varint(number >> 14)
 
 
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The integer at an offset, and the offset behind it."""
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+
+
 def field_ends(data: bytes, start: int = 0) -> list[int]:
     """Where each field ends in a series of length-delimited fields with numbers below 16.
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from flowcept_service.cli import main
 from flowcept_service.config import ServiceSettings
 from flowcept_service.domain.objects import ObjectChange, ObjectFields, Payload
 from flowcept_service.domain.records import Collection, RecordWrite
@@ -105,6 +108,12 @@ def run_command(*arguments: str) -> Finished:
     """Run `flowcept-service` to its end."""
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=100, check=False)
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def run_here(*arguments: str) -> Finished:
+    """Run `flowcept-service` to its end in this process: quicker, where the process is not what is tested."""
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    return Finished(done.exit_code, done.stdout, done.stderr)
 
 
 def lmdb_address(directory: Path) -> str:

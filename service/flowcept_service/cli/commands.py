@@ -8,6 +8,8 @@ from importlib.metadata import version
 import click
 
 from flowcept.errors import FlowceptError
+from flowcept_service.cli.backup import backup, restore
+from flowcept_service.cli.compact import compact
 from flowcept_service.cli.exits import exit_code
 from flowcept_service.cli.status import status
 from flowcept_service.cli.transfer import transfer
@@ -118,5 +120,5 @@ def metrics() -> None:
     click.echo(metrics_page(), nl=False)
 
 
-main.add_command(status)
-main.add_command(transfer)
+for command in (status, transfer, backup, restore, compact):
+    main.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowcept.errors import (
+    CancelledError,
     FlowceptError,
     IntegrityError,
     InvalidArgumentError,
@@ -21,6 +22,8 @@ EXIT_INTERRUPTED = 130
 
 def exit_code(error: FlowceptError) -> int:
     """The exit code that an error ends a command with."""
+    if isinstance(error, CancelledError):
+        return EXIT_INTERRUPTED
     if isinstance(error, NotFoundError):
         return EXIT_NOT_FOUND
     if isinstance(error, IntegrityError):

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,11 +16,11 @@ from flowcept_service.cli.exits import (
     EXIT_INTERRUPTED,
     exit_code,
 )
+from flowcept_service.cli.progress import Output, View, size_text, stopping_at_signals, watched
 
 if TYPE_CHECKING:
     from flowcept_service.server.transfer import Transfer
 
-_REFRESH_SECONDS = 0.2
 _EPILOG = """\b
 Exit codes:
   0    copied (and, with --verify, the same)
@@ -79,7 +74,7 @@ def transfer(*, source: str, target: str, verify: bool, replace: bool, as_json: 
         addresses = StoreAddress.parse("--from", source), StoreAddress.parse("--to", target)
         opened = Transfer(*addresses, replace=replace)
         try:
-            code = _run(opened, _Output(as_json=as_json, quiet=quiet), verify=verify)
+            code = _run(opened, Output(as_json=as_json, quiet=quiet), verify=verify)
         finally:
             opened.close()
     except FlowceptError as error:
@@ -88,19 +83,11 @@ def transfer(*, source: str, target: str, verify: bool, replace: bool, as_json: 
     sys.exit(code)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Output:
-    """Where results and progress go."""
-
-    as_json: bool
-    quiet: bool
-
-
-def _run(transfer: Transfer, output: _Output, *, verify: bool) -> int:
-    with _stopping_at_signals(transfer.stop):
-        complete = _watched(transfer.copy, _copy_view(transfer), output)
+def _run(transfer: Transfer, output: Output, *, verify: bool) -> int:
+    with stopping_at_signals(transfer.stop):
+        complete = watched(transfer.copy, _copy_view(transfer), output)
         if complete and verify:
-            complete = _watched(transfer.verify, _verify_view(transfer), output)
+            complete = watched(transfer.verify, _verify_view(transfer), output)
     _print_result(transfer, output, complete=complete)
     progress, report = transfer.progress(), transfer.report
     if not complete:
@@ -110,59 +97,13 @@ def _run(transfer: Transfer, output: _Output, *, verify: bool) -> int:
     return EXIT_FAILURE if progress.skipped_rows else 0
 
 
-@contextmanager
-def _stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM end the work in order instead of in the middle."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop()
-
-    known = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in known.items():
-            signal.signal(number, handler)
-
-
-class _View(Protocol):
-    """What a progress bar shows now."""
-
-    def __call__(self) -> tuple[str, int, int]:
-        """Text, how much is done, and of how much (0: not known)."""
-        ...
-
-
-def _watched(work: Callable[[], bool], view: _View, output: _Output) -> bool:
-    """Do the work in a thread; on a terminal, show how far it is."""
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        if output.quiet or not sys.stderr.isatty():
-            return future.result()
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task("", total=None)
-            while not future.done():
-                text, done, total = view()
-                bars.update(bar, description=text, completed=done, total=total or None)
-                try:
-                    future.exception(timeout=_REFRESH_SECONDS)
-                except TimeoutError:
-                    continue
-        return future.result()
-
-
-def _copy_view(transfer: Transfer) -> _View:
+def _copy_view(transfer: Transfer) -> View:
     totals = transfer.totals()
 
     def view() -> tuple[str, int, int]:
         progress = transfer.progress()
         done = sum(progress.rows.values())
-        size = _size(progress.payload_bytes)
+        size = size_text(progress.payload_bytes)
         if progress.stage is None or done >= totals.rows:
             return f"events {progress.position:,}, payloads {size}", progress.position, totals.last_sequence
         where = progress.collection.value if progress.collection else "documents"
@@ -171,7 +112,7 @@ def _copy_view(transfer: Transfer) -> _View:
     return view
 
 
-def _verify_view(transfer: Transfer) -> _View:
+def _verify_view(transfer: Transfer) -> View:
     totals = transfer.totals()
 
     def view() -> tuple[str, int, int]:
@@ -179,12 +120,12 @@ def _verify_view(transfer: Transfer) -> _View:
         if report is None:
             return "verifying", 0, 0
         done = sum(report.checked.values())
-        return f"verifying: {done:,} compared, payloads {_size(report.payload_bytes)}", done, max(totals.rows, done)
+        return f"verifying: {done:,} compared, payloads {size_text(report.payload_bytes)}", done, max(totals.rows, done)
 
     return view
 
 
-def _print_result(transfer: Transfer, output: _Output, *, complete: bool) -> None:
+def _print_result(transfer: Transfer, output: Output, *, complete: bool) -> None:
     progress, report, held = transfer.progress(), transfer.report, transfer.held()
     if output.as_json:
         result: dict[str, Any] = {
@@ -207,9 +148,10 @@ def _print_result(transfer: Transfer, output: _Output, *, complete: bool) -> Non
         }
         click.echo(json.dumps(result))
         return
+    size = size_text(progress.payload_bytes)
     click.echo(
-        f"copied {progress.changed_rows:,} documents, {progress.payloads:,} payloads ({_size(progress.payload_bytes)}) "
-        f"and {progress.events:,} events"
+        f"copied {progress.changed_rows:,} documents, {progress.payloads:,} payloads ({size}) and {progress.events:,} "
+        "events"
     )
     rows = ", ".join(f"{count:,} {name}" for name, count in held.items() if name != "last_sequence")
     click.echo(f"the target holds {rows}; its log ends at {held['last_sequence']:,}")
@@ -232,11 +174,3 @@ def _print_report(checked: int, different: int, differences: list[Any]) -> None:
     if different > len(differences):
         click.echo(f"... and {different - len(differences):,} more")
     click.echo(f"verified: {checked:,} items compared, {different:,} different")
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} TiB"

@@ -10,7 +10,7 @@ from flowcept.v1.provenance_service_pb2 import SubscribeResponse
 from flowcept_service.domain.events import EventAction, EventDraft, EventKind, LoggedEvent
 from flowcept_service.domain.identifiers import MAX_IDENTIFIER_BYTES
 from flowcept_service.domain.merge_state import visible_bson
-from flowcept_service.wire import varint
+from flowcept_service.wire import read_varint, varint
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,7 +76,8 @@ class ProtobufEventEncoder:
             )
         )
 
-    def frame(self, sequence: int, body: bytes) -> bytes:
+    @staticmethod
+    def frame(sequence: int, body: bytes) -> bytes:
         """The event with its sequence, as an entry of ``SubscribeResponse.events``."""
         number = varint(sequence)
         return b"".join((b"\x0a", varint(1 + len(number) + len(body)), b"\x08", number, body))
@@ -108,6 +109,18 @@ def frame_event(event: Event) -> bytes:
     return b"".join((b"\x0a", varint(len(data)), data))
 
 
+def move_sequences(frames: bytes, offset: int) -> bytes:
+    """Joined frames with every sequence greater by an offset; everything else stays as it is, byte for byte."""
+    moved: list[bytes] = []
+    at = 0
+    while at < len(frames):
+        size, start = read_varint(frames, at + 1)  # behind the tag of an event
+        sequence, body = read_varint(frames, start + 1)  # behind the tag of the sequence, which comes first
+        at = start + size
+        moved.append(ProtobufEventEncoder.frame(sequence + offset, frames[body:at]))
+    return b"".join(moved)
+
+
 def log_position(position: int, last_sequence: int) -> bytes:
     """The fields of a ``SubscribeResponse`` that follow its events; by themselves, a heartbeat."""
     return b"".join((b"\x10", varint(position), b"\x18", varint(last_sequence)))
@@ -115,7 +128,8 @@ def log_position(position: int, last_sequence: int) -> bytes:
 
 def _commit_time(moment: datetime) -> bytes:
     elapsed = moment - _EPOCH
-    time = b"\x08" + varint(elapsed.days * 86_400 + elapsed.seconds)
+    seconds = elapsed.days * 86_400 + elapsed.seconds
+    time = b"\x08" + varint(seconds) if seconds else b""
     if elapsed.microseconds:
         time += b"\x10" + varint(elapsed.microseconds * 1000)
     return b"\x52" + varint(len(time)) + time

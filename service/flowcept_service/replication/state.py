@@ -75,8 +75,11 @@ class ReplicaState:
 def read_state(replica: Replica) -> ReplicaState | None:
     """The state that a replica keeps; None when it never was one."""
     data = replica.state()
-    if data is None:
-        return None
+    return None if data is None else decode_state(data)
+
+
+def decode_state(data: bytes) -> ReplicaState:
+    """The state that ``ReplicaState.encode`` gave."""
     fields = bson.decode(data)
     copying = fields["copying"]
     if copying is not None:

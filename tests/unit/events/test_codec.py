@@ -7,7 +7,7 @@ from flowcept.v1.document_pb2 import Document
 from flowcept.v1.event_pb2 import Event
 from flowcept.v1.provenance_service_pb2 import SubscribeResponse
 from flowcept_service.domain.events import EventAction, EventDraft, EventKind
-from flowcept_service.events.codec import ProtobufEventEncoder, decode_events, frame_event, log_position
+from flowcept_service.events.codec import ProtobufEventEncoder, decode_events, frame_event, log_position, move_sequences
 from flowcept_service.wire import field_ends, varint
 
 SEQUENCES = st.integers(1, 2**63)
@@ -63,6 +63,16 @@ def test_a_frame_has_the_bytes_that_protobuf_writes(sequence: int, draft: EventD
     encoder = ProtobufEventEncoder()
     expected = SubscribeResponse(events=[as_message(draft, sequence)])
     assert encoder.frame(sequence, encoder.body(draft)) == expected.SerializeToString(deterministic=True)
+
+
+@given(st.lists(st.tuples(SEQUENCES, DRAFTS), max_size=4), st.integers(0, 2**40))
+def test_moved_sequences_are_all_that_changes(entries: list[tuple[int, EventDraft]], offset: int) -> None:
+    encoder = ProtobufEventEncoder()
+    bodies = [(sequence % 2**60, encoder.body(draft)) for sequence, draft in entries]
+
+    moved = move_sequences(b"".join(encoder.frame(*entry) for entry in bodies), offset)
+
+    assert moved == b"".join(encoder.frame(sequence + offset, body) for sequence, body in bodies)
 
 
 @given(st.lists(st.tuples(SEQUENCES, DRAFTS), max_size=4), st.data())

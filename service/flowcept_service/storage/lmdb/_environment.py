@@ -44,6 +44,34 @@ class TableKind:
     """Whether all these values have one size, which saves space."""
 
 
+def stamp_of(role: str) -> dict[str, object]:
+    """What is stamped into a file of this version."""
+    return {"format": "flowcept", "role": role, "version": SCHEMA_VERSION}
+
+
+def check_stamp(data: bytes | None, role: str, directory: Path) -> None:
+    """Refuse a file that this version did not write.
+
+    Args:
+        data: The stamp as it is stored, or None.
+        role: What the file is to hold.
+        directory: Where it is.
+
+    Raises:
+        PreconditionError: STORAGE_INCOMPATIBLE.
+    """
+    found = {} if data is None else bson.decode(data)
+    if found != stamp_of(role):
+        raise PreconditionError(
+            f"{directory} was written with storage schema {found.get('version')} for {found.get('role')}, and "
+            f"this version needs {SCHEMA_VERSION} for {role}; use the one that wrote it, or another data directory",
+            reason=Reason.STORAGE_INCOMPATIBLE,
+            directory=directory,
+            found_version=found.get("version"),
+            needed_version=SCHEMA_VERSION,
+        )
+
+
 class Environment:
     """The file of one LMDB database, its tables, and its read transactions.
 
@@ -93,21 +121,11 @@ class Environment:
         return self._env.open_db(name.encode(), txn, dupsort=kind.sorted_duplicates, dupfixed=kind.fixed_values)
 
     def _check_schema(self, txn: ReadTransaction, role: str) -> None:
-        stamp = {"format": "flowcept", "role": role, "version": SCHEMA_VERSION}
         data = txn.get(SCHEMA_KEY, db=self._meta)
         if data is None and not any(txn.stat(table)["entries"] for table in self._tables.values()):
-            txn.put(SCHEMA_KEY, bson.encode(stamp), db=self._meta)
+            txn.put(SCHEMA_KEY, bson.encode(stamp_of(role)), db=self._meta)
             return
-        found = {} if data is None else bson.decode(data)
-        if found != stamp:
-            raise PreconditionError(
-                f"{self.directory} was written with storage schema {found.get('version')} for {found.get('role')}, and "
-                f"this version needs {SCHEMA_VERSION} for {role}; use the one that wrote it, or another data directory",
-                reason=Reason.STORAGE_INCOMPATIBLE,
-                directory=self.directory,
-                found_version=found.get("version"),
-                needed_version=SCHEMA_VERSION,
-            )
+        check_stamp(data, role, self.directory)
 
     def table(self, name: str) -> Table:
         """The handle of a table."""
@@ -158,6 +176,11 @@ class Environment:
         """About how much can be written into pages of the file that deletions have freed."""
         size = self.size()
         return max(0, size.file_bytes - size.used_bytes)
+
+    def forget_dead_readers(self) -> None:
+        """Let pages be used again that a killed process (a backup, say) was reading."""
+        with self.read():
+            self._env.reader_check()
 
     def begin_write(self) -> ReadTransaction:
         """A write transaction; only the writer's thread asks for one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from typing import Final
 
 from bson import ObjectId
 
@@ -14,35 +13,25 @@ from flowcept_service.domain.records import Collection
 from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.domain.store_state import SLOWEST_CONSUMERS, StoreState, WriterState
 from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
-from flowcept_service.storage.lmdb._collection import IndexedCollection, collection_tables
-from flowcept_service.storage.lmdb._directory import DirectoryLock
-from flowcept_service.storage.lmdb._environment import Environment, TableKind
+from flowcept_service.storage.lmdb._collection import IndexedCollection
+from flowcept_service.storage.lmdb._directory import DirectoryLock, check_restored
+from flowcept_service.storage.lmdb._environment import Environment
 from flowcept_service.storage.lmdb._errors import free_bytes
 from flowcept_service.storage.lmdb._events import LmdbEventLog
-from flowcept_service.storage.lmdb._log_tables import EVENT_TABLES
 from flowcept_service.storage.lmdb._log_writer import EventLogWriter
 from flowcept_service.storage.lmdb._objects import LmdbObjectStore
-from flowcept_service.storage.lmdb._payloads import PAYLOAD_TABLES, LmdbPayloadStore
+from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
 from flowcept_service.storage.lmdb._records import LmdbRecordStore
-from flowcept_service.storage.lmdb._references import REFERENCE_TABLES, PayloadReferences
+from flowcept_service.storage.lmdb._references import PayloadReferences
 from flowcept_service.storage.lmdb._replica import LmdbReplica
-from flowcept_service.storage.lmdb._requests import REQUEST_TABLES, Requests
+from flowcept_service.storage.lmdb._requests import Requests
 from flowcept_service.storage.lmdb._settings import LmdbSettings
 from flowcept_service.storage.lmdb._sweep import Sweeper
+from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS, TABLES
 from flowcept_service.storage.lmdb._writer import GroupWriter
 from flowcept_service.storage.observer import StoreObserver
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.replica import Replica
-
-
-def _record_tables() -> dict[str, TableKind]:
-    tables: dict[str, TableKind] = {**EVENT_TABLES, **REFERENCE_TABLES, **REQUEST_TABLES}
-    for collection in Collection:
-        tables.update(collection_tables(collection))
-    return tables
-
-
-RECORD_TABLES: Final = _record_tables()
 
 
 class LmdbStorage:
@@ -77,9 +66,10 @@ class LmdbStorage:
         with ExitStack() as opened:
             lock = DirectoryLock(settings.directory)
             opened.callback(lock.release)
-            records = Environment(settings.directory / "records", "records", RECORD_TABLES, settings)
+            check_restored(settings.directory)
+            records = Environment(settings.directory / RECORDS, RECORDS, TABLES[RECORDS], settings)
             opened.callback(records.close)
-            payloads = Environment(settings.directory / "payloads", "payloads", PAYLOAD_TABLES, settings)
+            payloads = Environment(settings.directory / PAYLOADS, PAYLOADS, TABLES[PAYLOADS], settings)
             opened.callback(payloads.close)
             log = EventLogWriter(records, encoder, clock, observer)
             opened.callback(log.close)
@@ -129,6 +119,8 @@ class LmdbStorage:
 
     def sweep(self, retention: Retention, now: datetime) -> SweepResult:
         """See ``Storage.sweep``."""
+        for environment in self._environments:
+            environment.forget_dead_readers()
         return self._sweeper.sweep(retention, now)
 
     def state(self) -> StoreState:

@@ -1,0 +1,7 @@
+"""Work on a store's files from outside of its server: backup, restore, compaction; the server may run or not."""
+
+from flowcept_service.storage.lmdb.offline._backup import Backup
+from flowcept_service.storage.lmdb.offline._compact import Compacted, Compaction
+from flowcept_service.storage.lmdb.offline._restore import Restore
+
+__all__ = ["Backup", "Compacted", "Compaction", "Restore"]

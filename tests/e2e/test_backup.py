@@ -1,0 +1,445 @@
+"""`flowcept-service backup` and `restore`: a running store as of one moment, and back again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from flowcept.v1.blob_store_service_pb2 import DeleteObjectRequest
+from flowcept.v1.provenance_service_pb2 import AcknowledgeRequest, SubscribeRequest
+from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
+from flowcept_service.domain.records import Collection
+from flowcept_service.query import parse_query
+from flowcept_service.storage.documents import decode_version
+from flowcept_service.storage.lmdb.offline._file import StoreFile
+from flowcept_service.storage.lmdb.offline._snapshot import Snapshot
+from flowcept_service.storage.replica import ReplicableStorage
+from tests.conformance.copying import contents
+from tests.support.blobs import KIB, Blobs, pattern
+from tests.support.conditions import eventually
+from tests.support.load import reconnecting
+from tests.support.provenance import batch, events_until, find, refused, subscribe, task
+from tests.support.server import ServerProcess
+from tests.support.stores import command, fill, lmdb_address, opened, run_command, run_here, save, tasks
+
+SWEEPING = {"FLOWCEPT_SERVICE_SWEEP_SECONDS": "0.05", "FLOWCEPT_SERVICE_KEEP_UNREFERENCED_SECONDS": "1"}
+LARGE = 300 * KIB
+"""Too large to be kept beside its version."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The data directory of a store that holds some of everything, and is not open."""
+    with opened(lmdb_address(tmp_path / "data")) as filled:
+        fill(filled)
+        filled.events.acknowledge("durable", 7)
+    return tmp_path / "data"
+
+
+def backed_up(store: Path, target: Path) -> Path:
+    done = run_here("backup", str(target), "--data-dir", str(store), "--json")
+    assert done.code == 0, done.err
+    return target
+
+
+def assert_every_version_has_its_bytes(store: ReplicableStorage) -> int:
+    checked = 0
+    for collection in (Collection.OBJECTS, Collection.OBJECT_HISTORY):
+        for document in store.records.find(collection, parse_query({})):
+            version = decode_version(document)
+            digest = hashlib.sha256()
+            for piece in store.payloads.read(version, 0, version.object_size_bytes, 1 << 20):
+                digest.update(piece)
+            assert digest.hexdigest() == version.data_sha256
+            checked += 1
+    return checked
+
+
+@pytest.mark.parametrize("form", ["backup", "backup.tar"])
+def test_a_restored_store_holds_what_was_backed_up(store: Path, tmp_path: Path, form: str) -> None:
+    backup = backed_up(store, tmp_path / form)
+
+    done = run_here("restore", str(backup), "--data-dir", str(tmp_path / "new"), "--keep-sequence", "--json")
+
+    assert done.code == 0, done.err
+    with opened(lmdb_address(store)) as original, opened(lmdb_address(tmp_path / "new")) as restored:
+        assert contents(restored) == contents(original)
+        assert assert_every_version_has_its_bytes(restored) == 9
+
+
+def test_a_backup_travels_through_a_pipe(store: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    with subprocess.Popen(command("backup", "-", "--data-dir", str(store)), stdout=subprocess.PIPE) as writer:
+        reader = subprocess.run(
+            command("restore", "-", "--data-dir", str(new), "--keep-sequence"), stdin=writer.stdout, check=False
+        )
+
+    assert (writer.returncode, reader.returncode) == (0, 0)
+    with opened(lmdb_address(store)) as original, opened(lmdb_address(new)) as restored:
+        assert contents(restored) == contents(original)
+
+
+def test_a_backup_in_a_directory_is_a_store_itself(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    manifest = json.loads((backup / "manifest.json").read_text())
+
+    with opened(lmdb_address(store)) as original, opened(lmdb_address(backup)) as copy:
+        assert contents(copy) == contents(original)
+        assert manifest["last_sequence"] == original.events.bounds().last
+        assert manifest["counts"]["tasks"] == original.records.count(Collection.TASKS)
+
+
+def test_the_manifest_describes_the_files(store: Path, tmp_path: Path) -> None:
+    archive = backed_up(store, tmp_path / "backup.tar")
+
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ["records/data.mdb", "payloads/data.mdb", "manifest.json"]
+        read = {name: (tar.extractfile(name) or pytest.fail(name)).read() for name in tar.getnames()}
+    manifest = json.loads(read["manifest.json"])
+    for file in manifest["files"]:
+        assert file["size"] == len(read[file["name"]])
+        assert file["sha256"] == hashlib.sha256(read[file["name"]]).hexdigest()
+
+
+@contextmanager
+def under_load(server: ServerProcess) -> Iterator[Callable[[], int]]:
+    """Overwrites, deletions and new versions of large and small objects, and tasks, until the end."""
+    stop = threading.Event()
+    written: list[str] = []
+
+    def overwrite(blobs: Blobs, writer: int) -> None:
+        number = 0
+        while not stop.is_set():
+            name, size = f"o{writer}-{number % 3}", LARGE if number % 2 else KIB
+            blobs.put(pattern(size + number, seed=writer), f"{writer}-{number}", name)
+            if number % 5 == 4:
+                blobs.stub.DeleteObject(DeleteObjectRequest(object_id=name))
+            blobs.put(pattern(size, seed=number), f"c{writer}-{number}", f"kept-{writer}", control_version=True)
+            written.append(name)
+            number += 1
+
+    def publish(stub: ProvenanceStub) -> None:
+        number = 0
+        while not stop.is_set():
+            stub.Publish(batch(*(task(f"t{number}-{n}", f"m{number}-{n}") for n in range(50))))
+            number += 1
+
+    with grpc.insecure_channel(server.target) as channel, ThreadPoolExecutor(4) as pool:
+        blobs = Blobs(channel)
+        working = [pool.submit(overwrite, blobs, writer) for writer in range(3)]
+        working.append(pool.submit(publish, ProvenanceStub(channel)))
+        try:
+            yield lambda: len(written)
+        finally:
+            stop.set()
+        for future in working:
+            future.result(30)
+
+
+def test_backups_under_load_lack_no_bytes(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, environ=SWEEPING) as server, under_load(server) as written:
+        for number in range(5):
+            before = written()
+            while written() < before + 10:
+                time.sleep(0.01)
+            backed_up(server.data_dir, tmp_path / f"backup{number}")
+
+    last = 0
+    for number in range(5):
+        with opened(lmdb_address(tmp_path / f"backup{number}")) as copy:
+            assert assert_every_version_has_its_bytes(copy) > 10
+            bounds = copy.events.bounds()
+            events = copy.events.read(0, 1 << 40)
+            assert [block.first for block in events] == [1, *(block.last + 1 for block in events[:-1])]
+            assert bounds.last == events[-1].last > last
+            last = bounds.last
+
+
+def test_a_moment_is_found_at_which_both_databases_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two transactions, the bytes that the first one's records refer to are overwritten and swept."""
+    begin = StoreFile.begin_buffers
+    torn: list[bool] = []
+
+    with ServerProcess(tmp_path, environ=SWEEPING) as server, grpc.insecure_channel(server.target) as channel:
+        blobs = Blobs(channel)
+        blobs.put(pattern(LARGE), "first")
+
+        def begin_late(file: StoreFile) -> Any:
+            if not torn:
+                blobs.put(pattern(LARGE, seed=1), "second")
+                eventually(lambda: payloads_with_bytes(file) == 1)
+                torn.append(True)
+            return begin(file)
+
+        def payloads_with_bytes(file: StoreFile) -> int:
+            txn = begin(file)
+            try:
+                return int(txn.stat(file.table("chunks"))["entries"])
+            finally:
+                txn.abort()
+
+        monkeypatch.setattr(StoreFile, "begin_buffers", begin_late)
+        snapshot = Snapshot(server.data_dir)
+        try:
+            with snapshot.records.cursor(snapshot.record_file.table("payload_references")) as references:
+                referenced = [bytes(key) for key in references.iternext(values=False)]
+            with snapshot.payloads.cursor(snapshot.payload_file.table("chunks")) as chunks:
+                held = {bytes(key)[:12] for key in chunks.iternext(values=False)}
+        finally:
+            snapshot.close()
+
+    assert torn
+    assert len(referenced) == 1
+    assert set(referenced) == held
+
+
+def test_nothing_is_overwritten(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "backup.tar").write_text("mine")
+    (tmp_path / "empty").mkdir()
+
+    for name in ("backup.tar", "empty"):
+        done = run_here("backup", str(tmp_path / name), "--data-dir", str(store))
+        assert done.code == 1
+        assert f"{tmp_path / name} exists" in done.err
+    assert (tmp_path / "backup.tar").read_text() == "mine"
+
+
+def test_there_must_be_a_store(tmp_path: Path) -> None:
+    done = run_here("backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "nowhere"))
+
+    assert done.code == 3
+    assert "no such directory" in done.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_backup_within_the_data_directory_is_refused(store: Path) -> None:
+    done = run_here("backup", str(store / "backup"), "--data-dir", str(store))
+
+    assert done.code == 2
+    assert "choose another place" in done.err
+
+
+@pytest.mark.parametrize("name", ["backup", "restore", "compact"])
+def test_mongodb_has_tools_of_its_own(tmp_path: Path, name: str) -> None:
+    arguments = [] if name == "compact" else [str(tmp_path / "backup")]
+
+    done = run_here(name, *arguments, "--store", "mongodb")
+
+    assert done.code == 2
+    assert "MongoDB" in done.err
+    assert "--store lmdb" in done.err
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.may_skip("mounting needs privileges")
+@pytest.mark.parametrize("form", ["backup", "backup.tar"])
+def test_a_full_disk_leaves_nothing_behind(store: Path, tmp_path: Path, small_disk: Path, form: str) -> None:
+    done = run_here("backup", str(small_disk / form), "--data-dir", str(store))
+    assert done.code == 1
+    assert "bytes are needed" in done.err
+
+    backup = backed_up(store, tmp_path / form)
+    restored = run_here("restore", str(backup), "--data-dir", str(small_disk / "data"))
+    assert restored.code == 1
+    assert "is full" in restored.err
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["records/data.mdb", "payloads/data.mdb"])
+def test_a_damaged_backup_is_not_restored(store: Path, tmp_path: Path, name: str) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    with (backup / name).open("r+b") as file:
+        file.seek(20_000)
+        byte = file.read(1)
+        file.seek(20_000)
+        file.write(bytes((byte[0] ^ 1,)))
+
+    done = run_here("restore", str(backup), "--data-dir", str(tmp_path / "new"))
+
+    assert done.code == 6
+    assert f"{name} has" in done.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_that_ends_early_is_not_restored(store: Path, tmp_path: Path) -> None:
+    archive = backed_up(store, tmp_path / "backup.tar")
+    data = archive.read_bytes()
+    for size in (0, 1000, len(data) // 2, len(data) - 12_000):
+        archive.write_bytes(data[:size])
+        done = run_here("restore", str(archive), "--data-dir", str(tmp_path / "new"))
+        assert done.code == 6, done.err
+        assert not (tmp_path / "new").exists()
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        (tmp_path / "file").write_text("x")
+        tar.add(tmp_path / "file", "../../escaped")
+
+    done = run_here("restore", str(tmp_path / "evil.tar"), "--data-dir", str(tmp_path / "new" / "data"))
+
+    assert done.code == 6
+    assert not (tmp_path / "escaped").exists()
+    assert not (tmp_path.parent / "escaped").exists()
+
+
+def test_a_restore_overwrites_nothing(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+
+    for directory in (store, tmp_path / "home"):
+        done = run_here("restore", str(backup), "--data-dir", str(directory))
+        assert done.code == 1
+        assert "is not empty" in done.err
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.txt"]
+
+
+def test_a_directory_that_a_server_holds_is_refused(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    with ServerProcess(tmp_path / "backup", data_dir=tmp_path / "served") as server:
+        done = run_here("restore", str(backup), "--data-dir", str(server.data_dir))
+        assert done.code == 5
+        assert f"in use by process {server.pid}" in done.err
+
+
+def test_a_new_volume_is_restored_into(store: Path, tmp_path: Path) -> None:
+    """A mounted directory cannot be renamed, and a new file system is not quite empty."""
+    backup = backed_up(store, tmp_path / "backup")
+    (tmp_path / "volume" / "lost+found").mkdir(parents=True)
+
+    done = run_here("restore", str(backup), "--data-dir", str(tmp_path / "volume"))
+
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "volume").iterdir()) == [
+        "flowcept.lock",
+        "lost+found",
+        "payloads",
+        "records",
+    ]
+
+
+def test_an_interrupted_restore_is_seen_and_can_be_repeated(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    new = tmp_path / "new"
+    # As a restore leaves it that is killed between its last two steps.
+    shutil.copytree(backup / "payloads", new / "payloads")
+    shutil.copytree(backup / "records", new / "restore.partial" / "records")
+
+    served = run_command("serve", "--data-dir", str(new), "--listen", "127.0.0.1:0")
+    copied = run_here("backup", str(tmp_path / "other"), "--data-dir", str(new))
+    assert (served.code, copied.code) == (1, 1)
+    assert "restore` with the same directory again" in served.err
+
+    done = run_here("restore", str(backup), "--data-dir", str(new), "--keep-sequence")
+    assert done.code == 0, done.err
+    with opened(lmdb_address(store)) as original, opened(lmdb_address(new)) as restored:
+        assert contents(restored) == contents(original)
+
+
+def test_an_interrupted_backup_leaves_nothing(tmp_path: Path) -> None:
+    with opened(lmdb_address(tmp_path / "data")) as large:
+        for number in range(4):
+            save(large, f"o{number}", pattern(16 << 20, number))
+    (tmp_path / "backups").mkdir()
+    # Nobody reads the pipe, so the backup waits in the middle.
+    with subprocess.Popen(
+        command("backup", "-", "--data-dir", str(tmp_path / "data")), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as waiting:
+        assert waiting.stdout is not None
+        waiting.stdout.read(1)
+        waiting.send_signal(signal.SIGTERM)
+        waiting.stdout.read()
+    assert waiting.returncode == 130
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+class TestSequences:
+    """What clients see of a log that went back in time."""
+
+    @pytest.fixture
+    def restored(self, tmp_path: Path) -> Iterator[tuple[ServerProcess, int]]:
+        """A service with the restored log, and the last sequence of the original, which went on after the backup."""
+        (tmp_path / "one").mkdir()
+        with ServerProcess(tmp_path / "one") as server, reconnecting(server.target) as stub:
+            stub.Publish(batch(*(task(f"t{n}", f"m{n}") for n in range(10))))
+            subscribe(stub, consumer="durable", edge="LOG_EDGE_EARLIEST").cancel()
+            stub.Acknowledge(AcknowledgeRequest(consumer="durable", sequence=6))
+            backed_up(server.data_dir, tmp_path / "backup")
+            stub.Publish(batch(*(task(f"lost{n}", f"lost{n}") for n in range(10))))
+        done = run_here("restore", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "two"))
+        assert done.code == 0, done.err
+        (tmp_path / "new").mkdir()
+        with ServerProcess(tmp_path / "new", data_dir=tmp_path / "two") as server:
+            yield server, 20
+
+    def test_an_old_position_is_refused_and_never_skips_silently(self, restored: tuple[ServerProcess, int]) -> None:
+        server, last = restored
+        with reconnecting(server.target) as stub:
+            stub.Publish(batch(*(task(f"new{n}", f"new{n}") for n in range(20))))
+            for position in (5, 10, 15, last):
+                with refused() as errors:
+                    next(stub.Subscribe(SubscribeRequest(after_sequence=position)))
+                assert errors[0].reason == "EVENTS_TRIMMED"
+                assert int(errors[0].metadata["oldest_sequence"]) > 10**15
+
+    def test_a_durable_consumer_goes_on_where_it_was(self, restored: tuple[ServerProcess, int]) -> None:
+        server, _ = restored
+        with reconnecting(server.target) as stub:
+            stub.Publish(batch(task("new", "new")))
+            stream = stub.Subscribe(SubscribeRequest(consumer="durable"))
+            first = next(stream)
+            events = [*first.events, *events_until(stream, first.last_sequence)]
+        assert [event.id for event in events] == ["t6", "t7", "t8", "t9", "new"]
+        assert [event.sequence - events[0].sequence for event in events] == list(range(5))
+
+    def test_the_events_of_the_backup_can_be_replayed(self, restored: tuple[ServerProcess, int]) -> None:
+        server, _ = restored
+        with reconnecting(server.target) as stub:
+            stream = stub.Subscribe(SubscribeRequest(edge="LOG_EDGE_EARLIEST"))
+            first = next(stream)
+            events = [*first.events, *events_until(stream, first.last_sequence)]
+        assert [event.id for event in events] == [f"t{n}" for n in range(10)]
+
+    def test_repeated_messages_are_still_known(self, restored: tuple[ServerProcess, int]) -> None:
+        server, _ = restored
+        with reconnecting(server.target) as stub:
+            response = stub.Publish(batch(*(task(f"t{n}", f"m{n}") for n in range(10))))
+            assert (response.stored_count, response.duplicate_count) == (0, 10)
+            assert len(find(stub)) == 10
+
+
+def test_two_restores_of_one_backup_share_no_numbers(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    oldest = []
+    for name in ("first", "second"):
+        done = run_here("restore", str(backup), "--data-dir", str(tmp_path / name), "--json")
+        with opened(lmdb_address(tmp_path / name)) as restored:
+            restored.records.write(tasks(5000, 10))
+            oldest.append((done.json["oldest_sequence"], restored.events.bounds()))
+    (_, first), (second_oldest, _) = oldest
+    assert first.last < second_oldest
