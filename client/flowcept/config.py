@@ -26,6 +26,7 @@ from flowcept.config_values import (
     optional_path,
     optional_secret,
     optional_text,
+    optional_traceparent,
     path,
     seconds,
     size,
@@ -237,6 +238,12 @@ class ClientSettings:
         1024 * 1024, size(1024, 3 * 1024 * 1024), env="FLOWCEPT_CHUNK_SIZE", yaml="service.chunk_size"
     )
     """Payload bytes in one message of an upload or download, 1 KiB to 3 MiB."""
+
+    traceparent: str | None = setting(
+        None, optional_traceparent, env="FLOWCEPT_TRACEPARENT", yaml="service.traceparent"
+    )
+    """W3C trace that the calls belong to, for programs that make no spans of their own: an active OpenTelemetry span
+    goes before it."""
 
     user: str | None = setting(None, optional_text, env="FLOWCEPT_USER", yaml="experiment.user")
     """Name recorded as author of workflows and blobs; the login name when not given."""

@@ -11,6 +11,7 @@ from pathlib import Path
 _TRUE = frozenset({"1", "true", "yes", "y", "t", "on"})
 _FALSE = frozenset({"0", "false", "no", "n", "f", "off"})
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _UNITS = {"b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
 
@@ -41,6 +42,15 @@ def text(value: object) -> str:
 def optional_text(value: object) -> str | None:
     """A non-empty string."""
     return text(value)
+
+
+def optional_traceparent(value: object) -> str | None:
+    """A trace as W3C Trace Context writes it."""
+    if not isinstance(value, str) or _TRACEPARENT.fullmatch(value.strip()) is None:
+        raise ValueError(
+            "it must be a W3C traceparent, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        )
+    return value.strip()
 
 
 def path(value: object) -> Path:

@@ -62,6 +62,8 @@ OWNERS = {
     "grpc_health": ("flowcept.transport", "flowcept_service.rpc", "flowcept_service.server"),
     "grpc_reflection": ("flowcept_service.server",),
     "prometheus_client": ("flowcept_service.server.metrics",),  # others tell it through protocols of their own
+    # An extra: whoever names it must do without it.
+    "opentelemetry": ("flowcept.transport._trace", "flowcept_service.server.tracing"),
     "gridfs": ("flowcept_service.storage.mongodb",),
     "pymongo": ("flowcept_service.storage.mongodb",),
     "lmdb": ("flowcept_service.storage.lmdb",),

@@ -18,7 +18,8 @@ from flowcept.transport._channel import open_channel
 from flowcept.transport._errors import translated
 from flowcept.transport._retry import Timing
 from flowcept.transport._stream import ResponseStream, idle_error
-from flowcept.transport._token import TokenSource
+from flowcept.transport._token import Metadata, TokenSource
+from flowcept.transport._trace import trace_metadata
 from flowcept.transport._watchdog import Watchdog
 from flowcept.v1 import blob_store_service_pb2 as pb
 from flowcept.v1.blob_store_service_pb2_grpc import BlobStoreStub
@@ -102,14 +103,14 @@ class Connection:
         """One request, one response, within ``timeout`` seconds (``settings.timeout`` when not given)."""
         deadline = self.settings.timeout if timeout is None else timeout
         with translated(self.settings.target):
-            return method(self.stubs())(request, timeout=deadline, metadata=self._token.metadata())
+            return method(self.stubs())(request, timeout=deadline, metadata=self._metadata())
 
     def stream(
         self, method: Callable[[Stubs], grpc.UnaryStreamMultiCallable[Request, Response]], request: Request
     ) -> ResponseStream[Response]:
         """One request, many responses. Close the stream, or use it as a context manager."""
         with translated(self.settings.target):
-            call = method(self.stubs())(request, metadata=self._token.metadata())
+            call = method(self.stubs())(request, metadata=self._metadata())
         return ResponseStream(call, self._watchdog, self.settings.target)
 
     def send(
@@ -130,7 +131,7 @@ class Connection:
             DeadlineError: Nothing moved for ``settings.idle_timeout`` seconds.
         """
         with translated(self.settings.target):
-            call = method(self.stubs()).future(requests, metadata=self._token.metadata())
+            call = method(self.stubs()).future(requests, metadata=self._metadata())
         limit = self.settings.idle_timeout
         try:
             while True:
@@ -145,6 +146,10 @@ class Connection:
                     raise CancelledError("the upload was cancelled") from None
         finally:
             call.cancel()
+
+    def _metadata(self) -> Metadata:
+        """What goes with a call that is made now."""
+        return self._token.metadata() + trace_metadata(self.settings.traceparent)
 
     def is_serving(self, *, timeout: float | None = None) -> bool:
         """Whether the service says that it is ready (the standard gRPC health service)."""

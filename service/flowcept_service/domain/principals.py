@@ -37,5 +37,8 @@ class Principal:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
+NOBODY = Principal("", frozenset())
+"""A caller whose credentials were not checked yet."""
+
 ANYBODY = Principal("anonymous", frozenset(Scope))
 """Every caller of a service without authentication."""

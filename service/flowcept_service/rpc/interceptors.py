@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from flowcept.errors import CancelledError, FlowceptError, InternalError, InvalidArgumentError, Reason
 from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
+from flowcept_service.domain.principals import Principal
 from flowcept_service.rpc.handlers import (
     PACKAGE_PREFIX,
     REFLECTION_PREFIX,
@@ -23,10 +24,15 @@ from flowcept_service.rpc.handlers import (
     behavior_of,
     with_behavior,
 )
+from flowcept_service.rpc.principal import set_principal
 
 REQUEST_ID_KEY = "x-request-id"
 """Metadata by which a client names its call in the server's log, and learns the name of a failed one."""
 
+TRACE_KEY = "traceparent"
+"""Metadata by which a client says which trace its call belongs to (W3C Trace Context)."""
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _STATUS_CODES: Mapping[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
 _NOTEWORTHY = frozenset({Code.INTERNAL, Code.DATA_LOSS, Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED})
@@ -66,14 +72,20 @@ class RequestLog(SurroundingInterceptor):
     Args:
         clock: Monotonic seconds.
         new_id: Makes ids for calls whose client gives none.
+        caller: Who calls, as long as authentication does not say it.
+        every_call: Whether calls that went well have a line at the level info, and not only at debug.
     """
 
     prefixes = (PACKAGE_PREFIX, REFLECTION_PREFIX)
 
-    def __init__(self, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], new_id: Callable[[], str], caller: Principal, *, every_call: bool
+    ) -> None:
         super().__init__()
         self._clock = clock
         self._new_id = new_id
+        self._caller = caller
+        self._usual = "info" if every_call else "debug"
 
     @contextmanager
     def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
@@ -81,20 +93,27 @@ class RequestLog(SurroundingInterceptor):
         started = self._clock()
         # Not reset at the end: the next call of this thread sets its own.
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=self._request_id(context), method=method)
+        structlog.contextvars.bind_contextvars(method=method, **self._names(context))
+        set_principal(self._caller)
         try:
             yield
         finally:
             code = context.code()  # type: ignore[attr-defined]  # the stubs lack it
             name = "OK" if code is None else code.name
-            level = _log.warning if code is not None and code.value[0] in _NOTEWORTHY else _log.debug
+            level = getattr(_log, "warning" if code is not None and code.value[0] in _NOTEWORTHY else self._usual)
             level("call", code=name, seconds=round(self._clock() - started, 6), peer=context.peer())
 
-    def _request_id(self, context: grpc.ServicerContext) -> str:
+    def _names(self, context: grpc.ServicerContext) -> dict[str, str]:
+        """The request id, and the trace that the client says the call belongs to."""
+        names: dict[str, str] = {}
         for key, value in context.invocation_metadata():
             if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-                return value
-        return self._new_id()
+                names["request_id"] = value
+            elif key == TRACE_KEY and isinstance(value, str) and (trace := _TRACEPARENT.match(value)):
+                names["trace_id"] = trace[1]
+        if "request_id" not in names:
+            names["request_id"] = self._new_id()
+        return names
 
 
 class ErrorMapping(SurroundingInterceptor):

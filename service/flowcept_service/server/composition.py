@@ -39,7 +39,7 @@ from flowcept_service.server.metrics.lookups import (
 )
 from flowcept_service.server.metrics.registry import Metrics
 from flowcept_service.server.metrics.store import StoreMetrics
-from flowcept_service.server.observation import Observation
+from flowcept_service.server.observation import Observation, open_tracing
 from flowcept_service.server.options import OPTIONS
 from flowcept_service.server.probing import StoreProbe
 from flowcept_service.server.security import access_control, check_exposure, transport_security
@@ -96,6 +96,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     provenance = provenance_servicer.ProvenanceServicer(publisher, storage.records, storage.events, subscriptions)
 
     admission = Admission()
+    tracing = open_tracing(settings.observability)
     chain = interceptors(
         pools={
             f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
@@ -107,6 +108,8 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         calls=CallMetrics(metrics),
         admission=admission,
         access=access_control(settings.security),
+        tracing=tracing,
+        log_every_call=settings.log.every_call,
     )
     pools = (calls, uploading, reading, subscribing, hashing)
     server = grpc.server(
@@ -136,7 +139,9 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     metrics.look_up(service_source(health, settings.store))
     if follower is not None:
         metrics.look_up(follower_source(follower))
-    observation = Observation.open(settings.observability, health, probe, metrics, {})
+    observation = Observation.open(
+        settings.observability, health=health, probe=probe, metrics=metrics, tracing=tracing, pages={}
+    )
     return Service(
         server=server,
         listen=settings.listen,

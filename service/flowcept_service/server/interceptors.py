@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from flowcept_service.domain.principals import ANYBODY, NOBODY
 from flowcept_service.rpc.draining import Admission
 from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
 from flowcept_service.rpc.metering import Metering
@@ -20,7 +21,9 @@ def interceptors(
     new_id: Callable[[], str],
     calls: CallMetrics,
     admission: Admission,
-    access: Iterable[grpc.ServerInterceptor],
+    access: Sequence[grpc.ServerInterceptor],
+    tracing: grpc.ServerInterceptor | None,
+    log_every_call: bool,
 ) -> list[grpc.ServerInterceptor]:
     """The interceptors in their order, the outermost first.
 
@@ -30,14 +33,18 @@ def interceptors(
         calls: Counts calls.
         admission: Lets calls in.
         access: Decide who may call what; none where everybody may.
+        tracing: Makes spans; None where nobody wants them.
+        log_every_call: Whether calls that went well have a line in the log too.
     """
     return [
         # First, because gRPC reads the pool from the outermost function of a handler.
         ThreadPools(pools),
         # Around everything that takes time, and around the errors, so that it sees how a call ended.
-        RequestLog(time.monotonic, new_id),
+        RequestLog(time.monotonic, new_id, NOBODY if access else ANYBODY, every_call=log_every_call),
         # As far out as the log, so that what is refused is counted too.
         Metering(calls.meter_of, time.monotonic),
+        # Inside the log, so that its last line has the trace; around the errors, so that a span has the status.
+        *([] if tracing is None else [tracing]),
         # Everything inside raises errors of ours; everything outside sees statuses.
         ErrorMapping(calls.refused),
         # Inside the error mapping, so that a refused call gets its reason; before any work.

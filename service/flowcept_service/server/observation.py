@@ -5,10 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from flowcept.errors import InvalidArgumentError
 from flowcept_service.config import ObservabilityOptions
 from flowcept_service.server.health import Health
 from flowcept_service.server.http import HttpServer, Page, Pages
@@ -16,6 +18,9 @@ from flowcept_service.server.listening import bind, split_address, unusable
 from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
 from flowcept_service.server.options import OPTIONS
 from flowcept_service.server.probing import StoreProbe
+
+if TYPE_CHECKING:
+    from flowcept_service.server.tracing import Tracing
 
 _MAX_PROBES = 64
 """Probes at the same time on their own port."""
@@ -28,6 +33,7 @@ class Observation:
     health: Health
     probe: StoreProbe
     metrics: Metrics
+    tracing: Tracing | None
     http: HttpServer | None
     health_server: grpc.Server | None
     health_port: int
@@ -35,7 +41,14 @@ class Observation:
 
     @classmethod
     def open(
-        cls, options: ObservabilityOptions, health: Health, probe: StoreProbe, metrics: Metrics, pages: Pages
+        cls,
+        options: ObservabilityOptions,
+        *,
+        health: Health,
+        probe: StoreProbe,
+        metrics: Metrics,
+        tracing: Tracing | None,
+        pages: Pages,
     ) -> Observation:
         """Bind the ports that the settings name.
 
@@ -44,6 +57,7 @@ class Observation:
             health: The answers to probes.
             probe: Looks at the store.
             metrics: What is measured.
+            tracing: Makes spans; None where nobody wants them.
             pages: What the HTTP server has besides probes and metrics.
 
         Raises:
@@ -56,7 +70,8 @@ class Observation:
             "/metrics": lambda _: Page(HTTPStatus.OK, metrics.exposition(), CONTENT_TYPE),
         }
         server, port = _health_server(options.health_listen, health)
-        return cls(health, probe, metrics, _http_server(options.http_listen, {**own, **pages}), server, port)
+        http = _http_server(options.http_listen, {**own, **pages})
+        return cls(health, probe, metrics, tracing, http, server, port)
 
     def start(self) -> None:
         """Look at the store, then begin to answer."""
@@ -73,6 +88,27 @@ class Observation:
         if self.health_server is not None:
             self.health_server.stop(None).wait()
         self.probe.stop()
+        if self.tracing is not None:
+            self.tracing.close()
+
+
+def open_tracing(options: ObservabilityOptions) -> Tracing | None:
+    """What makes spans; None unless the settings name a collector.
+
+    Raises:
+        InvalidArgumentError: The extra that it needs is not installed, or the address is none.
+    """
+    if options.trace_endpoint is None:
+        return None
+    try:
+        from flowcept_service.server.tracing import Tracing
+    except ImportError as error:
+        raise InvalidArgumentError(
+            f"FLOWCEPT_SERVICE_TRACE_ENDPOINT is set, and {error.name} is not installed; install the extra that traces "
+            "need, pip install 'flowcept-service[tracing]', or unset it",
+            field="trace_endpoint",
+        ) from error
+    return Tracing.to_collector(options.trace_endpoint, options.trace_ratio)
 
 
 def _health_server(listen: str | None, health: Health) -> tuple[grpc.Server | None, int]:

@@ -75,3 +75,19 @@ def test_a_closed_connection_says_so() -> None:
     connection.close()
     with pytest.raises(CancelledError, match="closed"):
         connection.is_serving()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "nonsense",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+    ],
+)
+def test_a_trace_that_is_none_is_refused_with_an_example(value: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="traceparent, such as 00-"):
+        settings(traceparent=value)
