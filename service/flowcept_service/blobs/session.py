@@ -41,6 +41,9 @@ class Surroundings:
     """Sizes and bounds."""
     now: Callable[[], datetime]
     """The clock."""
+    check_allowed: Callable[[str, str | None], None]
+    """Refuses, before the bytes, an object (empty: a new one) or a campaign (None: not given) that the caller may not
+    write to."""
 
 
 class UploadSession:

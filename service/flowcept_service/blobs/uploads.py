@@ -122,6 +122,8 @@ class Uploads:
             if header.object_id and header.object_id != committed.object_id:
                 raise _changed(header, committed.object_id)
             return UploadResult(committed, repeated=True)
+        # Before anything is said about what is there.
+        self._surroundings.check_allowed(header.object_id, header.fields.campaign_id)
         if header.object_id and header.precondition != Precondition():
             # The store checks again when it commits; this spares the bytes of an upload that has lost already.
             header.precondition.check(header.object_id, self._current(header.object_id))

@@ -13,6 +13,7 @@ from typing import Any
 from bson import ObjectId
 
 from flowcept.errors import AlreadyExistsError, NotFoundError, PreconditionError, Reason, VersionConflictError, shorten
+from flowcept_service.domain.campaigns import Campaigns, campaign_denied, permits
 from flowcept_service.domain.events import EventAction
 
 HASH_ALGORITHM = "sha256"
@@ -91,10 +92,12 @@ class ObjectFields:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What must hold of the object when a change commits. At most one of the two is set."""
+    """What must hold of the object when a change commits. At most one of the first two is set."""
 
     must_not_exist: bool = False
     expected_version: int | None = None
+    campaigns: Campaigns = None
+    """The campaigns that the caller is confined to: the object must be in one of them, before and behind the change."""
 
     def check(self, object_id: str, current: ObjectVersion | None) -> None:
         """Raise unless the condition holds.
@@ -169,9 +172,23 @@ def plan_change(current: ObjectVersion | None, change: ObjectChange) -> PlannedC
 
     Raises:
         AlreadyExistsError, VersionConflictError: the precondition does not hold.
-        NotFoundError: a metadata update of an object that does not exist.
+        NotFoundError: a metadata update of an object that does not exist, or that the caller may not know of.
+        PermissionDeniedError: CAMPAIGN_DENIED, for an object that would be, or is, in another campaign.
     """
+    campaigns = change.precondition.campaigns
+    if current is not None and not permits(campaigns, current.campaign_id):
+        if change.payload is not None:
+            # The name is taken, so the refusal tells that; and nothing else, so it comes before the precondition's.
+            raise campaign_denied(change.fields.campaign_id)
+        current = None  # which refuses the update of an object that does not exist
     change.precondition.check(change.object_id, current)
+    planned = _planned(current, change)
+    if not permits(campaigns, planned.new.campaign_id):
+        raise campaign_denied(planned.new.campaign_id)
+    return planned
+
+
+def _planned(current: ObjectVersion | None, change: ObjectChange) -> PlannedChange:
     payload = change.payload
     given = change.fields.given()
     if current is None:
@@ -227,7 +244,7 @@ def check_deletable(object_id: str, current: ObjectVersion | None, precondition:
         VersionConflictError: VERSION_CONFLICT.
         PreconditionError: HISTORY_PROTECTED.
     """
-    if current is None:
+    if current is None or not permits(precondition.campaigns, current.campaign_id):
         raise object_not_found(object_id)
     precondition.check(object_id, current)
     if current.control_version:

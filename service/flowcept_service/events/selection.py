@@ -9,6 +9,7 @@ from zlib import crc32
 
 from flowcept.v1.document_pb2 import Document
 from flowcept.v1.event_pb2 import Event
+from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventBlock
 from flowcept_service.events.codec import decode_events, frame_event
 from flowcept_service.query import decode
@@ -40,11 +41,14 @@ class Selection:
     document: Callable[[dict[str, Any]], bool] | None = None
     """A compiled filter on the event's document."""
     shard: Shard | None = None
+    confined_to: Campaigns = None
+    """The campaigns beyond which the subscriber sees nothing, whatever it asks for."""
 
     def matches(self, event: Event) -> bool:
         """Whether to send an event; the document is decoded only for an event that passes everything else."""
         return (
-            (not self.kinds or event.kind in self.kinds)
+            permits(self.confined_to, event.campaign_id)
+            and (not self.kinds or event.kind in self.kinds)
             and (not self.workflow_ids or event.workflow_id in self.workflow_ids)
             and (not self.campaign_ids or event.campaign_id in self.campaign_ids)
             and (not self.activity_ids or event.activity_id in self.activity_ids)

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from flowcept.errors import FlowceptError, InvalidArgumentError
+from flowcept_service.domain.campaigns import Campaigns, campaign_denied, own_identifier, permits
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.merge_state import state_first
-from flowcept_service.domain.records import Collection, Document, RecordWrite
+from flowcept_service.domain.records import Collection, Document, Merge, RecordWrite
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, PreparedRecord, merge, prepare
 from flowcept_service.storage.contract import RecordStore
 
@@ -50,11 +51,15 @@ class Publisher:
         self._settings = settings
         self._context = context
 
-    def publish(self, messages: Sequence[IncomingMessage | FlowceptError]) -> PublishOutcome:
+    def publish(
+        self, messages: Sequence[IncomingMessage | FlowceptError], campaigns: Campaigns = None
+    ) -> PublishOutcome:
         """Store a batch; durable on return.
 
         Args:
             messages: The messages; in the place of one that could not be decoded, why.
+            campaigns: The campaigns that the publisher is confined to. A message whose record is, or would be, in
+                another one is rejected (CAMPAIGN_DENIED).
 
         Raises:
             InvalidArgumentError: the batch has more than ``MAX_MESSAGES`` messages.
@@ -75,7 +80,7 @@ class Publisher:
                 rejections.append((index, message))
                 continue
             try:
-                writes.append(self._write_of(message))
+                writes.append(self._write_of(message, campaigns))
                 indexes.append(index)
             except InvalidArgumentError as error:
                 rejections.append((index, error))
@@ -92,22 +97,35 @@ class Publisher:
         rejections.sort(key=_index)
         return PublishOutcome(stored, duplicates, rejections, last_sequence)
 
-    def _write_of(self, message: IncomingMessage) -> RecordWrite:
-        if message.message_id:
-            check_identifier("message_id", message.message_id)
+    def _write_of(self, message: IncomingMessage, campaigns: Campaigns) -> RecordWrite:
+        message_id = message.message_id
+        if message_id:
+            message_id = own_identifier(campaigns, check_identifier("message_id", message_id))
         prepared = prepare(
             message.fields,
             self._settings,
             self._context,
-            message_id=message.message_id,
+            message_id=message_id,
             collection=message.collection,
         )
         merge_into = partial(_merge, prepared, self._settings)
-        return RecordWrite(prepared.collection, prepared.record_id, message.message_id, merge_into)
+        if campaigns is not None:
+            merge_into = partial(_merge_confined, merge_into, campaigns, message.fields.get("campaign_id"))
+        return RecordWrite(prepared.collection, prepared.record_id, message_id, merge_into)
 
 
 def _merge(prepared: PreparedRecord, settings: InserterSettings, existing: Document | None) -> Document:
     return state_first(merge(existing, prepared, settings))
+
+
+def _merge_confined(merge_into: Merge, campaigns: frozenset[str], given: object, existing: Document | None) -> Document:
+    """Merge, if the record is in one of some campaigns and stays there; the refusal tells only what was given."""
+    if existing is not None and not permits(campaigns, existing.get("campaign_id")):
+        raise campaign_denied(given)
+    merged = merge_into(existing)
+    if not permits(campaigns, merged.get("campaign_id")):
+        raise campaign_denied(given)
+    return merged
 
 
 def _index(rejection: tuple[int, FlowceptError]) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flowcept.errors import InvalidArgumentError, Reason
 from flowcept.v1.provenance_service_pb2 import AggregationOperator, DeleteRecordsRequest, QueryRequest
 from flowcept.v1.provenance_service_pb2 import Collection as WireCollection
+from flowcept_service.domain.campaigns import Campaigns, campaign_denied, permits
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.records import Collection
 from flowcept_service.query import EVERY_DOCUMENT, Query, parse_query
@@ -27,8 +30,21 @@ def collection_of(request: QueryRequest) -> Collection:
     return collection
 
 
-def query_of(request: QueryRequest) -> Query:
-    """The query. Raises InvalidArgumentError, with the reasons of ``parse_query`` and INVALID_DOCUMENT."""
+def query_of(request: QueryRequest, campaigns: Campaigns) -> Query:
+    """The query, of what belongs to some campaigns.
+
+    Raises:
+        InvalidArgumentError: with the reasons of ``parse_query``, and INVALID_DOCUMENT.
+    """
+    query = _query_of(request)
+    if campaigns is None:
+        return query
+    # Behind the query's own check, so that its errors name the fields that the caller gave.
+    confined = parse_query({"$and": [{"campaign_id": {"$in": sorted(campaigns)}}, query.filter]})
+    return replace(query, filter=confined.filter, matches=confined.matches, hints=confined.hints)
+
+
+def _query_of(request: QueryRequest) -> Query:
     return parse_query(
         filter=plain_document(request.filter, "filter"),
         projection=plain_document(request.projection, "projection"),
@@ -43,14 +59,22 @@ def query_of(request: QueryRequest) -> Query:
     )
 
 
-def deletion_of(request: DeleteRecordsRequest) -> tuple[str, str]:
-    """The field by which to delete, and its value. Raises InvalidArgumentError (INVALID_FIELD, INVALID_IDENTIFIER)."""
+def deletion_of(request: DeleteRecordsRequest, campaigns: Campaigns) -> tuple[str, str, Campaigns]:
+    """The field by which to delete, its value, and the campaigns to which the deletion keeps.
+
+    Raises:
+        InvalidArgumentError: INVALID_FIELD, INVALID_IDENTIFIER.
+        PermissionDeniedError: CAMPAIGN_DENIED, for another campaign.
+    """
     selector = request.WhichOneof("selector")
     if selector is None:
         raise InvalidArgumentError(
             "nothing says what to delete; set workflow_id or campaign_id", reason=Reason.INVALID_FIELD, field="selector"
         )
-    return selector, check_identifier(selector, getattr(request, selector))
+    value = check_identifier(selector, getattr(request, selector))
+    if selector == "campaign_id" and not permits(campaigns, value):
+        raise campaign_denied(value)
+    return selector, value, campaigns
 
 
 def _operator_name(operator: int) -> str:

@@ -18,15 +18,15 @@ from flowcept.v1.provenance_service_pb2 import (
     QueryRequest,
     SubscribeRequest,
 )
-from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.records import Collection
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.provenance.querying import stream_results
+from flowcept_service.rpc.principal import current_principal
 from flowcept_service.rpc.provenance_documents import result_framer
 from flowcept_service.rpc.provenance_queries import collection_of, deletion_of, query_of
 from flowcept_service.rpc.provenance_records import incoming_messages, rejection_of
-from flowcept_service.rpc.provenance_subscriptions import subscription_of
+from flowcept_service.rpc.provenance_subscriptions import consumer_of, subscription_of
 from flowcept_service.storage.contract import EventLog, RecordStore
 
 SERVICE_NAME = DESCRIPTOR.services_by_name["Provenance"].full_name
@@ -44,7 +44,7 @@ class ProvenanceServicer:
 
     def Publish(self, request: PublishRequest, context: grpc.ServicerContext) -> PublishResponse:
         """Store a batch of messages."""
-        outcome = self._publisher.publish(incoming_messages(request.messages))
+        outcome = self._publisher.publish(incoming_messages(request.messages), current_principal().campaigns)
         return PublishResponse(
             stored_count=outcome.stored,
             duplicate_count=outcome.duplicates,
@@ -55,20 +55,22 @@ class ProvenanceServicer:
     def Query(self, request: QueryRequest, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Stream the results of a query."""
         find = partial(self._records.find, collection_of(request))
-        return stream_results(find, query_of(request), result_framer(request.encoding), context.is_active)
+        query = query_of(request, current_principal().campaigns)
+        return stream_results(find, query, result_framer(request.encoding), context.is_active)
 
     def Subscribe(self, request: SubscribeRequest, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Stream events."""
-        return self._subscriptions.stream(subscription_of(request), context.is_active)
+        subscription = subscription_of(request, current_principal().campaigns)
+        return self._subscriptions.stream(subscription, context.is_active)
 
     def Acknowledge(self, request: AcknowledgeRequest, context: grpc.ServicerContext) -> AcknowledgeResponse:
         """Move a durable consumer forward."""
-        consumer = check_identifier("consumer", request.consumer)
+        consumer = consumer_of(request.consumer, current_principal().campaigns)
         return AcknowledgeResponse(sequence=self._log.acknowledge(consumer, request.sequence))
 
     def DeleteRecords(self, request: DeleteRecordsRequest, context: grpc.ServicerContext) -> DeleteRecordsResponse:
         """Delete the records of a workflow or campaign."""
-        counts = self._records.delete(*deletion_of(request))
+        counts = self._records.delete(*deletion_of(request, current_principal().campaigns))
         return DeleteRecordsResponse(
             task_count=counts.get(Collection.TASKS, 0),
             workflow_count=counts.get(Collection.WORKFLOWS, 0),

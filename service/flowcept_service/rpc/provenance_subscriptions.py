@@ -6,6 +6,7 @@ from flowcept.errors import InvalidArgumentError
 from flowcept.v1.provenance_service_pb2 import EventFilter, SubscribeRequest
 from flowcept.v1.provenance_service_pb2 import LogEdge as WireEdge
 from flowcept.v1.provenance_service_pb2 import Shard as WireShard
+from flowcept_service.domain.campaigns import Campaigns, own_identifier
 from flowcept_service.domain.events import EventKind
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.events.consumers import LogEdge, Start
@@ -25,16 +26,21 @@ _EDGES = {
 }
 
 
-def subscription_of(request: SubscribeRequest) -> Subscription:
-    """What a subscriber asks for. Raises InvalidArgumentError that names the field."""
+def subscription_of(request: SubscribeRequest, campaigns: Campaigns) -> Subscription:
+    """What a subscriber asks for, within some campaigns. Raises InvalidArgumentError that names the field."""
     recode = json_document if wants_json(request.encoding) and not request.omit_documents else None
     return Subscription(
         start=_start(request),
-        consumer=check_identifier("consumer", request.consumer) if request.consumer else "",
-        selection=_selection(request.filter, _shard(request.shard) if request.HasField("shard") else None),
+        consumer=consumer_of(request.consumer, campaigns) if request.consumer else "",
+        selection=_selection(request.filter, _shard(request.shard) if request.HasField("shard") else None, campaigns),
         form=Form(recode, request.omit_documents),
         heartbeat_seconds=_heartbeat_seconds(request),
     )
+
+
+def consumer_of(name: str, campaigns: Campaigns) -> str:
+    """The name of a durable consumer in the log. Raises InvalidArgumentError (INVALID_IDENTIFIER)."""
+    return own_identifier(campaigns, check_identifier("consumer", name))
 
 
 def _start(request: SubscribeRequest) -> Start:
@@ -50,7 +56,7 @@ def _start(request: SubscribeRequest) -> Start:
     return edge
 
 
-def _selection(filter: EventFilter, shard: Shard | None) -> Selection:
+def _selection(filter: EventFilter, shard: Shard | None, campaigns: Campaigns) -> Selection:
     kinds = frozenset(filter.kinds)
     unknown = kinds - set(EventKind)
     if unknown:
@@ -69,6 +75,7 @@ def _selection(filter: EventFilter, shard: Shard | None) -> Selection:
         object_types=frozenset(filter.object_types),
         document=compile_filter(condition) if condition else None,
         shard=shard,
+        confined_to=campaigns,
     )
 
 

@@ -24,6 +24,8 @@ from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
+from flowcept_service.rpc.principal import current_principal
+from flowcept_service.security.confinement import ConfinedObjects, ConfinedPayloads
 from flowcept_service.server.health import Health
 from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
@@ -82,11 +84,14 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     hashing = _pool(limits.max_uploads, "digest")
 
     blob_settings = BlobSettings(max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes)
-    surroundings = Surroundings(storage.objects, storage.payloads, hashing, blob_settings, now)
+    # Calls see the objects of the campaigns that their caller may touch; the rest of the service sees all.
+    objects = ConfinedObjects(storage.objects, storage.records, current_principal)
+    payloads = ConfinedPayloads(storage.payloads, current_principal)
+    surroundings = Surroundings(objects, payloads, hashing, blob_settings, now, objects.check)
     blobs = blob_servicer.BlobStoreServicer(
         MeteredUploads(Uploads(surroundings, retention.staged_seconds, _new_id), metrics),
-        MeteredDownloads(Downloads(storage.objects, storage.payloads, blob_settings), metrics),
-        Objects(storage.objects, now),
+        MeteredDownloads(Downloads(objects, payloads, blob_settings), metrics),
+        Objects(objects, now),
     )
 
     publisher = Publisher(storage.records, _inserter(settings.inserter), PrepareContext(now, _new_id))

@@ -26,6 +26,7 @@ from typing import Protocol
 
 from bson import ObjectId
 
+from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.domain.objects import CommitResult, ObjectChange, ObjectVersion, Payload, Precondition, Staging
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
@@ -63,9 +64,10 @@ class RecordStore(Protocol):
     def count(self, collection: Collection) -> int:
         """How many documents there are; quick, may be an estimate."""
 
-    def delete(self, field: str, value: str) -> Mapping[Collection, int]:
+    def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """Delete tasks, workflows and agents whose ``field`` (``workflow_id`` or ``campaign_id``) is ``value``.
 
+        Only those of ``campaigns``, where the caller is confined to some.
         Each with an event; in several transactions if there are many. Returns how many of each collection went.
         """
 
@@ -79,7 +81,7 @@ class ObjectStore(Protocol):
         A payload that no version refers to any longer becomes garbage.
 
         Raises:
-            AlreadyExistsError, VersionConflictError, NotFoundError: as ``plan_change``; nothing was changed.
+            AlreadyExistsError, VersionConflictError, NotFoundError, PermissionDeniedError: as ``plan_change``.
             InvalidArgumentError: UPLOAD_HEADER_CHANGED, when ``request_id`` committed another object.
         """
 

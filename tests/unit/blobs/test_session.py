@@ -40,7 +40,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 @pytest.fixture
 def surroundings(storage: Storage) -> Iterator[Surroundings]:
     with ThreadPoolExecutor(4) as executor:
-        yield Surroundings(storage.objects, storage.payloads, executor, SIZES, lambda: NOW)
+        yield Surroundings(storage.objects, storage.payloads, executor, SIZES, lambda: NOW, lambda *_: None)
 
 
 def promise(data: bytes) -> UploadCommit:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flowcept.errors import FlowceptError, InvalidArgumentError, Reason, UnavailableError
+from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext
 from flowcept_service.provenance.publishing import MAX_MESSAGES, IncomingMessage, Publisher
@@ -46,7 +47,7 @@ class Records:
     def count(self, collection: Collection) -> int:
         raise NotImplementedError
 
-    def delete(self, field: str, value: str) -> Mapping[Collection, int]:
+    def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         raise NotImplementedError
 
 

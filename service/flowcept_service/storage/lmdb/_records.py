@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.query import Query, decode
@@ -23,6 +24,16 @@ RECORD_BYTES: Final = 2048
 """About what one record costs a commit, with its event and its index entries."""
 DELETED_AT_ONCE: Final = 500
 """Records in one transaction of a deletion, which others wait for."""
+
+
+class _Doomed(NamedTuple):
+    """Which records a deletion takes."""
+
+    field: str
+    value: str
+    campaigns: Campaigns
+    end: int
+    """The row before which they are."""
 
 
 class LmdbRecordStore:
@@ -73,31 +84,35 @@ class LmdbRecordStore:
         with self._environment.read() as txn:
             return int(txn.stat(self._collections[collection].rows)["entries"])
 
-    def delete(self, field: str, value: str) -> Mapping[Collection, int]:
+    def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """See ``RecordStore.delete``. In several transactions, if there are many."""
-        return {collection: self._delete(self._collections[collection], field, value) for collection in RECORD_KINDS}
+        return {
+            collection: self._delete(self._collections[collection], field, value, campaigns)
+            for collection in RECORD_KINDS
+        }
 
-    def _delete(self, collection: IndexedCollection, field: str, value: str) -> int:
+    def _delete(self, collection: IndexedCollection, field: str, value: str, campaigns: Campaigns) -> int:
         # Records that are written while the deletion runs stay; else it might never end.
         with self._environment.read() as txn:
             end = collection.next_row(txn)
+        doomed = _Doomed(field, value, campaigns, end)
         deleted = 0
         while True:
-            count = self._writer.submit(lambda txn: self._delete_some(txn, collection, field, value, end))
+            count = self._writer.submit(lambda txn: self._delete_some(txn, collection, doomed))
             deleted += count
             if count < DELETED_AT_ONCE:
                 return deleted
 
-    def _delete_some(
-        self, txn: WriteTransaction, collection: IndexedCollection, field: str, value: str, end: int
-    ) -> int:
-        entries = list(islice(collection.entries_with(txn.reader, field, value, end), DELETED_AT_ONCE))
+    def _delete_some(self, txn: WriteTransaction, collection: IndexedCollection, doomed: _Doomed) -> int:
+        found = collection.entries_with(txn.reader, doomed.field, doomed.value, doomed.end)
+        decoded = ((entry, decode(entry.data)) for entry in found)
+        permitted = (pair for pair in decoded if permits(doomed.campaigns, pair[1].get("campaign_id")))
+        entries = list(islice(permitted, DELETED_AT_ONCE))
         if not entries:
             return 0
         changes = []
         drafts = []
-        for entry in entries:
-            document = decode(entry.data)
+        for entry, document in entries:
             record_id = document[ID_FIELDS[collection.name]]
             changes.append(Change(text_key(record_id), entry.row, document, {}, b""))
             deleted = EventAction.DELETED

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from flowcept.errors import FlowceptError
+from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
@@ -78,9 +79,9 @@ class MemoryRecordStore:
         """See ``RecordStore.count``."""
         _refuse(collection)
 
-    def delete(self, field: str, value: str) -> Mapping[Collection, int]:
+    def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """See ``RecordStore.delete``."""
-        _refuse(field, value)
+        _refuse(field, value, campaigns)
 
 
 def _refuse(*_: object) -> NoReturn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flowcept.errors import FlowceptError
+from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
@@ -61,11 +62,11 @@ class MongodbRecordStore:
         with self._database.errors():
             return self._database.collection(collection.value).estimated_document_count()
 
-    def delete(self, field: str, value: str) -> Mapping[Collection, int]:
+    def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """See ``RecordStore.delete``. In several transactions, if there are many."""
-        return {collection: self._delete(collection, field, value) for collection in RECORD_KINDS}
+        return {collection: self._delete(collection, field, value, campaigns) for collection in RECORD_KINDS}
 
-    def _delete(self, collection: Collection, field: str, value: str) -> int:
+    def _delete(self, collection: Collection, field: str, value: str, campaigns: Campaigns) -> int:
         # Records that are written while the deletion runs stay; else it might never end.
         name = ID_FIELDS[collection]
         with self._database.errors():
@@ -74,9 +75,8 @@ class MongodbRecordStore:
         deleted = 0
         for start in range(0, len(ids), DELETED_AT_ONCE):
             some = ids[start : start + DELETED_AT_ONCE]
-            deleted += self._writer.submit(
-                _DeleteRecords(collection, some, field, value), changes=len(some), size=len(some) * RECORD_BYTES
-            )
+            deletion = _DeleteRecords(collection, some, field, value, campaigns)
+            deleted += self._writer.submit(deletion, changes=len(some), size=len(some) * RECORD_BYTES)
         return deleted
 
 
@@ -117,12 +117,13 @@ def _merge(unit: Unit, write: RecordWrite) -> WriteOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _DeleteRecords:
-    """Records that are to go, if they still have the value for which they were chosen."""
+    """Records that are to go, if they still have the value for which they were chosen, and the caller may."""
 
     collection: Collection
     ids: Sequence[str]
     field: str
     value: str
+    campaigns: Campaigns
 
     def wants(self) -> Sequence[tuple[Table, Sequence[Any]]]:
         return [(RECORDS[self.collection], self.ids)]
@@ -133,6 +134,8 @@ class _DeleteRecords:
         for record_id in self.ids:
             document = unit.get(table, record_id)
             if document is None or not _has(document.get(self.field), self.value):
+                continue
+            if not permits(self.campaigns, document.get("campaign_id")):
                 continue
             data = encode_document(document)
             unit.delete(table, record_id)
