@@ -26,7 +26,7 @@ from flowcept_service.domain.objects import (
     Staging,
 )
 from flowcept_service.domain.records import Collection, Document, RecordWrite
-from flowcept_service.query import parse_query
+from flowcept_service.query import decode, parse_query
 from flowcept_service.storage.contract import Storage
 
 T = TypeVar("T")
@@ -138,7 +138,7 @@ class StoreHarness(ABC):
 
     def find(self, collection: Collection, *query: Any, **options: Any) -> list[Document]:
         """The answer to a query, decoded."""
-        return [bson.decode(data) for data in self.storage.records.find(collection, parse_query(*query, **options))]
+        return [decode(data) for data in self.storage.records.find(collection, parse_query(*query, **options))]
 
     def events(self, after: int = 0) -> list[Document]:
         """All events behind a sequence, decoded."""
@@ -157,9 +157,7 @@ def decode_frames(frames: bytes) -> list[Document]:
 
 def _decode_body(data: bytes) -> Document:
     body = bson.decode(data)
-    body.update(
-        kind=EventKind(body["kind"]), action=EventAction(body["action"]), document=bson.decode(body["document"])
-    )
+    body.update(kind=EventKind(body["kind"]), action=EventAction(body["action"]), document=decode(body["document"]))
     return body
 
 

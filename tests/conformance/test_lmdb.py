@@ -13,6 +13,7 @@ from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
 from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
 from tests.conformance.harness import StoreHarness
 from tests.conformance.suites.events import EventSuite
+from tests.conformance.suites.field_values import FieldValueSuite
 from tests.conformance.suites.objects import ObjectSuite
 from tests.conformance.suites.payloads import PayloadSuite
 from tests.conformance.suites.queries import QuerySuite
@@ -70,3 +71,6 @@ class TestPayloads(PayloadSuite): ...
 
 
 class TestStates(StateSuite): ...
+
+
+class TestFieldValues(FieldValueSuite): ...

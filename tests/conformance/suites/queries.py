@@ -240,7 +240,7 @@ class FindingObjects:
 
         payload_id = document.pop("grid_fs_file_id")
         assert payload_id in store.held_payloads()
-        moment = store.clock().replace(tzinfo=None)
+        moment = store.clock()
         assert document.pop("created_at") == moment
         assert document.pop("updated_at") == moment
         assert document == {

@@ -108,8 +108,7 @@ class _Commands:
             self._run({"insert": name, "documents": documents[start:end], "ordered": True})
 
     def replace(self, name: str, replacements: Sequence[tuple[Document, RawBSONDocument]]) -> None:
-        # What begins with ``_id`` is a document to MongoDB, even if further keys begin with a dollar sign.
-        updates = [{"q": known, "u": document, "multi": False} for known, document in replacements]
+        updates = [{"q": known, "u": _replacement(document), "multi": False} for known, document in replacements]
         sizes = [len(document.raw) for _, document in replacements]
         for start, end in _parts(sizes):
             answer = self._run({"update": name, "updates": updates[start:end], "ordered": True})
@@ -133,6 +132,17 @@ class _Commands:
             kind = DuplicateKeyError if failure["code"] == DUPLICATE_KEY else OperationFailure
             raise kind(failure["errmsg"], failure["code"], failure)
         return answer
+
+
+def _replacement(document: RawBSONDocument) -> Any:
+    """An update that puts a document in the place of another.
+
+    MongoDB takes fields that begin with a dollar sign where documents are inserted, but in the document of an update
+    only below the top level.
+    """
+    if b"$" in document.raw and any(name.startswith("$") for name in document):
+        return [{"$replaceWith": {"$literal": document}}]
+    return document
 
 
 def _check_found(answer: Document, expected: int) -> None:
