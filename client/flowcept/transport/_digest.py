@@ -16,14 +16,17 @@ _QUEUED_PIECES = 4  # bounds the memory; the hash is faster than nearly every ne
 class Digest:
     """A running SHA-256. Bytes that were counted already are skipped, so that a resumed transfer may repeat them.
 
-    Long streams are hashed in a thread, since hashlib releases the interpreter's lock. For use by one thread at a time;
-    call ``close`` at the end, or use it as a context manager.
+    Long streams are hashed in a thread, since hashlib releases the interpreter's lock. For use by one thread at a time,
+    but for ``close``: call it at the end, or use this as a context manager.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._pieces: queue.Queue[Piece | None] = queue.Queue(_QUEUED_PIECES)
         self._thread: threading.Thread | None = None
+        # The thread that sends may still be at work when an upload is given up by the one that began it.
+        self._lock = threading.Lock()
+        self._closed = False
         self.position = 0
         """How many bytes were counted."""
 
@@ -38,6 +41,23 @@ class Digest:
         fresh = memoryview(data)[self.position - offset :]
         if not fresh:
             return
+        with self._lock:
+            if not self._closed:
+                self._count(fresh)
+
+    def hexdigest(self) -> str:
+        """The digest of everything so far, 64 lower-case hexadecimal digits."""
+        with self._lock:
+            self._settle()
+            return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Wait for what is queued and end the thread; nothing is counted any more. Safe from another thread."""
+        with self._lock:
+            self._closed = True
+            self._settle()
+
+    def _count(self, fresh: memoryview) -> None:
         self.position += len(fresh)
         if self._thread is None and self.position > _INLINE_BYTES:
             self._thread = threading.Thread(target=self._work, name="flowcept-sha256", daemon=True)
@@ -47,13 +67,8 @@ class Digest:
         else:
             self._pieces.put(fresh)
 
-    def hexdigest(self) -> str:
-        """The digest of everything so far, 64 lower-case hexadecimal digits."""
-        self.close()
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        """Wait for what is queued and end the thread; the next ``update`` starts another."""
+    def _settle(self) -> None:
+        """Wait for what is queued and end the thread; the next bytes start another."""
         if self._thread is not None:
             self._pieces.put(None)
             self._thread.join()

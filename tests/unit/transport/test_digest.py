@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowcept.transport import Digest
+from tests.support.conditions import eventually
 
 MIB = 1 << 20
 
@@ -41,3 +44,26 @@ def test_the_digest_so_far_may_be_asked_for_and_continued() -> None:
 def test_a_gap_is_refused() -> None:
     with Digest() as digest, pytest.raises(ValueError, match="never hashed"):
         digest.update(1, b"x")
+
+
+def test_it_may_be_closed_while_another_thread_goes_on() -> None:
+    piece = bytes(MIB)
+    for _ in range(20):
+        digest = Digest()
+        closed = threading.Event()
+
+        def send(digest: Digest = digest, closed: threading.Event = closed) -> None:
+            while not closed.is_set():
+                digest.update(digest.position, piece)
+
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(send)
+            eventually(lambda digest=digest: digest.position > 4 * MIB)  # type: ignore[misc]  # bound in this round
+            digest.close()
+            counted = digest.position
+            closed.set()
+            sending.result(10)
+
+        assert digest.position == counted
+        assert digest.hexdigest() == hashlib.sha256(bytes(counted)).hexdigest()
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowcept-sha256"]
