@@ -2,7 +2,7 @@
 
 from flowcept.config_loading import SettingRow
 from flowcept_service.config.inserter import InserterOptions
-from flowcept_service.config.limits import LimitOptions
+from flowcept_service.config.limits import ConnectionOptions, LimitOptions
 from flowcept_service.config.logs import LogOptions
 from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
@@ -11,6 +11,7 @@ from flowcept_service.config.settings import STORES, ServiceSettings, settings_t
 
 __all__ = [
     "STORES",
+    "ConnectionOptions",
     "InserterOptions",
     "LimitOptions",
     "LogOptions",

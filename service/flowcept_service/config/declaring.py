@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flowcept.config_loading import setting as declare
-from flowcept.config_values import seconds
+from flowcept.config_values import count, seconds
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})")
 _PREFIX = "FLOWCEPT_SERVICE_"
@@ -50,6 +50,18 @@ def ratio(value: object) -> float:
     if number > 1.0:
         raise ValueError("it must be a number from 0 to 1")
     return number
+
+
+def between(least: int, most: int) -> Callable[[object], int]:
+    """A whole number within two bounds."""
+
+    def parse(value: object) -> int:
+        number = count(least)(value)
+        if number > most:
+            raise ValueError(f"it must be at most {most}")
+        return number
+
+    return parse
 
 
 def one_of(*choices: str) -> Callable[[object], str]:

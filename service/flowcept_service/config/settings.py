@@ -17,7 +17,7 @@ from flowcept.config_loading import SettingRow, build, rows
 from flowcept.config_values import Secret, optional_path, optional_secret, path, seconds, size
 from flowcept_service.config.declaring import address, one_of, setting
 from flowcept_service.config.inserter import InserterOptions
-from flowcept_service.config.limits import LimitOptions
+from flowcept_service.config.limits import ConnectionOptions, LimitOptions
 from flowcept_service.config.logs import LogOptions
 from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
@@ -71,6 +71,9 @@ class ServiceSettings:
 
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Bounds."""
+
+    connections: ConnectionOptions = field(default_factory=ConnectionOptions)
+    """Bounds on connections."""
 
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     """How long things are kept."""

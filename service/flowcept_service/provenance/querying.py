@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
 
-from flowcept.errors import CancelledError, Reason
+from flowcept.errors import Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import visible_bson
-from flowcept_service.query import Query
+from flowcept_service.query import FilterLimits, Query, QueryBudget
 
 FIRST_BATCH_BYTES = 16 << 10
 """The first results are sent as soon as there are so many bytes of them."""
@@ -17,60 +16,75 @@ FIRST_BATCH_BYTES = 16 << 10
 MAX_BATCH_BYTES = 1 << 20
 """Batches grow up to so many bytes; a result that is larger goes alone."""
 
-CHECK_EVERY = 1024
-"""Documents that are looked at between two questions whether the results are still wanted."""
-
-Find = Callable[[Query], Generator[bytes, None, None]]
+Find = Callable[[Query, QueryBudget], Generator[bytes, None, None]]
 Frame = Callable[[bytes], bytes]
 
 
-def stream_results(
-    find: Find, query: Query, frame: Frame, is_wanted: Callable[[], bool]
-) -> Generator[bytes, None, None]:
-    """The results of a query in batches of joined frames.
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """What one query may take."""
+
+    seconds: float = 60.0
+    """Time to evaluate it, without the time in which the client takes the results; 0: any."""
+    result_bytes: int = 0
+    """Bytes of results; 0: any."""
+
+
+class Queries:
+    """Answers queries within their bounds.
 
     Args:
-        find: Evaluates the query, lazily.
-        query: What is asked for.
-        frame: Frames one BSON document, so that frames may be joined.
-        is_wanted: Whether the client is still there.
-
-    Raises:
-        CancelledError: the results were not wanted any more.
-        ResourceExhaustedError: RESULT_TOO_LARGE, from ``find``.
+        settings: The bounds.
+        filters: How large a filter may be.
+        clock: Monotonic seconds.
     """
-    limit = FIRST_BATCH_BYTES
-    batch: list[bytes] = []
-    size = 0
-    with closing(find(_while_wanted(query, is_wanted))) as results:
-        for document in results:
-            framed = frame(visible_bson(document))
-            if batch and size + len(framed) > limit:
-                _check_wanted(is_wanted)
-                yield b"".join(batch)
-                batch, size = [], 0
-                limit = min(limit * 4, MAX_BATCH_BYTES)
-            batch.append(framed)
-            size += len(framed)
-    if batch:
-        yield b"".join(batch)
 
+    def __init__(self, settings: QuerySettings, filters: FilterLimits, clock: Callable[[], float]) -> None:
+        self.filters = filters
+        self._settings = settings
+        self._clock = clock
 
-def _while_wanted(query: Query, is_wanted: Callable[[], bool]) -> Query:
-    """The query, given up in the middle of a scan that matches nothing: there, no result gives an occasion to stop."""
-    matches = query.matches
-    looked_at = 0
+    def stream(
+        self, find: Find, query: Query, frame: Frame, is_wanted: Callable[[], bool]
+    ) -> Generator[bytes, None, None]:
+        """The results of a query in batches of joined frames.
 
-    def matches_while_wanted(document: dict[str, Any]) -> bool:
-        nonlocal looked_at
-        looked_at += 1
-        if looked_at % CHECK_EVERY == 0:
-            _check_wanted(is_wanted)
-        return matches(document)
+        Args:
+            find: Evaluates the query, lazily.
+            query: What is asked for.
+            frame: Frames one BSON document, so that frames may be joined.
+            is_wanted: Whether the client is still there.
 
-    return replace(query, matches=matches_while_wanted)
+        Raises:
+            CancelledError: the results were not wanted any more.
+            ResourceExhaustedError: QUERY_TOO_EXPENSIVE; RESULT_TOO_LARGE, also from ``find``.
+        """
+        budget = QueryBudget(self._settings.seconds, is_wanted, self._clock)
+        limit = FIRST_BATCH_BYTES
+        batch: list[bytes] = []
+        size = sent = 0
+        with closing(find(query, budget)) as results:
+            for document in results:
+                framed = frame(visible_bson(document))
+                if batch and size + len(framed) > limit:
+                    budget.check()
+                    with budget.paused():
+                        yield b"".join(batch)
+                    sent += size
+                    batch, size = [], 0
+                    limit = min(limit * 4, MAX_BATCH_BYTES)
+                batch.append(framed)
+                size += len(framed)
+                self._check_size(sent + size)
+        if batch:
+            yield b"".join(batch)
 
-
-def _check_wanted(is_wanted: Callable[[], bool]) -> None:
-    if not is_wanted():
-        raise CancelledError("the caller gave up the query", reason=Reason.CANCELLED)
+    def _check_size(self, size: int) -> None:
+        limit = self._settings.result_bytes
+        if limit and size > limit:
+            raise ResourceExhaustedError(
+                f"the results take more than the {limit} bytes that one query may answer; narrow its filter, ask for "
+                "fewer fields with a projection, or read in parts with sort, skip and limit",
+                reason=Reason.RESULT_TOO_LARGE,
+                limit=limit,
+            )

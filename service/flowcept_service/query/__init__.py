@@ -10,20 +10,24 @@ for both:
   flags other than ``(?i:...)`` and ``(?s:...)``, ``$`` elsewhere than at the end of an alternative, and the few more
   constructs that PCRE and RE2 read differently; the message names the construct;
 - in projections: everything but inclusion and exclusion;
-- filters beyond `MAX_FILTER_DEPTH`, `MAX_FILTER_CLAUSES` and `MAX_FILTER_BYTES`.
+- filters beyond `FilterLimits`: `MAX_FILTER_DEPTH`, `MAX_FILTER_CLAUSES`, `MAX_FILTER_PATTERNS` and
+  `MAX_FILTER_BYTES`, unless a service says otherwise.
 """
 
 from flowcept_service.query._aggregate import EVERY_DOCUMENT, Aggregation
+from flowcept_service.query._budget import QueryBudget, within
 from flowcept_service.query._errors import (
     MAX_FILTER_BYTES,
     MAX_FILTER_CLAUSES,
     MAX_FILTER_DEPTH,
+    MAX_FILTER_PATTERNS,
     UNSUPPORTED_OPERATORS,
 )
 from flowcept_service.query._filter import compile_filter
 from flowcept_service.query._hints import Hints, equality_hints
 from flowcept_service.query._missing import MISSING
 from flowcept_service.query._mongodb import to_find, to_pipeline
+from flowcept_service.query._normalize import FilterLimits
 from flowcept_service.query._pattern import MAX_PATTERN_LENGTH
 from flowcept_service.query._query import Query, parse_query
 from flowcept_service.query._run import DEFAULT_LIMITS, QueryLimits, run, run_bson
@@ -37,12 +41,15 @@ __all__ = [
     "MAX_FILTER_BYTES",
     "MAX_FILTER_CLAUSES",
     "MAX_FILTER_DEPTH",
+    "MAX_FILTER_PATTERNS",
     "MAX_PATTERN_LENGTH",
     "MISSING",
     "UNSUPPORTED_OPERATORS",
     "Aggregation",
+    "FilterLimits",
     "Hints",
     "Query",
+    "QueryBudget",
     "QueryLimits",
     "compile_filter",
     "decode",
@@ -54,4 +61,5 @@ __all__ = [
     "sort_key",
     "to_find",
     "to_pipeline",
+    "within",
 ]

@@ -13,6 +13,9 @@ MAX_FILTER_DEPTH: Final = 50
 MAX_FILTER_BYTES: Final = 1024 * 1024
 """Size of a filter as BSON, in bytes: room for about 20,000 identifiers in one ``$in``."""
 
+MAX_FILTER_PATTERNS: Final = 32
+"""Regular expressions in one filter; each may take some MiB of memory while it is used."""
+
 MAX_FILTER_CLAUSES: Final = 1_000
 """Field names and operators in one filter, all levels together; bounds the work for one document."""
 

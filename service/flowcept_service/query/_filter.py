@@ -23,7 +23,7 @@ from flowcept_service.query._errors import (
     unsupported_operator,
 )
 from flowcept_service.query._missing import MISSING
-from flowcept_service.query._normalize import normalized_filter
+from flowcept_service.query._normalize import DEFAULT_FILTER_LIMITS, FilterLimits, normalized_filter
 from flowcept_service.query._operators import VALUE_OPERATORS, is_true
 from flowcept_service.query._paths import Document, DocumentPredicate, ValuePredicate, any_value, array_as_document
 from flowcept_service.query._regex import matches_operand, matches_regex
@@ -51,7 +51,9 @@ class _All:
 _Condition = _Leaf | _Not | _All
 
 
-def compile_filter(filter: Mapping[str, Any]) -> Callable[[Document], bool]:
+def compile_filter(
+    filter: Mapping[str, Any], limits: FilterLimits = DEFAULT_FILTER_LIMITS
+) -> Callable[[Document], bool]:
     """Compile a filter once; the result says of each document whether it matches.
 
     Documents are as `decode` gives them. The language is MongoDB's: equality, ``$eq $ne $gt $gte $lt $lte $in $nin``,
@@ -61,12 +63,13 @@ def compile_filter(filter: Mapping[str, Any]) -> Callable[[Document], bool]:
 
     Args:
         filter: Any mapping that BSON can encode; the empty one matches everything.
+        limits: How large it may be.
 
     Raises:
         InvalidArgumentError: reason ``INVALID_FILTER`` (malformed, too deep, too large), ``UNSUPPORTED_OPERATOR`` or
             ``INVALID_FIELD`` (a path with an empty part); the metadata has ``field`` and ``operator``.
     """
-    return compile_normalized(normalized_filter(filter))
+    return compile_normalized(normalized_filter(filter, limits))
 
 
 def compile_normalized(filter: Document) -> DocumentPredicate:

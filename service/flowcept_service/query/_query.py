@@ -11,7 +11,7 @@ from flowcept_service.query._errors import invalid_field
 from flowcept_service.query._fields import checked_path
 from flowcept_service.query._filter import compile_normalized
 from flowcept_service.query._hints import Hints, equality_hints
-from flowcept_service.query._normalize import normalized_filter
+from flowcept_service.query._normalize import DEFAULT_FILTER_LIMITS, FilterLimits, normalized_filter
 from flowcept_service.query._paths import DocumentPredicate
 from flowcept_service.query._projection import Projection, checked_projection, compile_projection
 from flowcept_service.query._sort import SortKey, SortSpecification, checked_sort, sort_key
@@ -57,6 +57,7 @@ def parse_query(
     limit: int = 0,
     aggregations: Iterable[tuple[str, str]] | None = None,
     group_by: Sequence[str] | None = None,
+    limits: FilterLimits = DEFAULT_FILTER_LIMITS,
 ) -> Query:
     """Validate and compile a query.
 
@@ -69,11 +70,12 @@ def parse_query(
         limit: Results wanted; 0 for all.
         aggregations: Pairs of operator (``avg sum min max count``) and field path; see `aggregate`.
         group_by: Field paths to group by; only with aggregations.
+        limits: How large the filter may be.
 
     Raises:
         InvalidArgumentError: reason ``INVALID_FILTER``, ``UNSUPPORTED_OPERATOR`` or ``INVALID_FIELD``.
     """
-    normalized = normalized_filter(filter if filter is not None else {})
+    normalized = normalized_filter(filter if filter is not None else {}, limits)
     flat = checked_projection(projection)
     grouping = tuple(checked_path("group_by", path) for path in group_by or ())
     accumulators = tuple(aggregations or ())

@@ -16,6 +16,8 @@ from flowcept_service.query._pattern import translate
 from flowcept_service.query._pattern_parser import PatternError
 from flowcept_service.query._values import regex_flags
 
+PATTERN_BYTES: Final = 4 << 20
+"""Memory of one compiled pattern; with less, RE2 is slow for ordinary ones."""
 _OPTIONS: Final = frozenset("imsxu")
 
 
@@ -90,4 +92,5 @@ def _re2_options() -> Any:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True  # only whether it matches is asked
+    options.max_mem = PATTERN_BYTES
     return options

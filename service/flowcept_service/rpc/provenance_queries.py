@@ -10,10 +10,12 @@ from flowcept.v1.provenance_service_pb2 import Collection as WireCollection
 from flowcept_service.domain.campaigns import Campaigns, campaign_denied, permits
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.records import Collection
-from flowcept_service.query import EVERY_DOCUMENT, Query, parse_query
+from flowcept_service.query import EVERY_DOCUMENT, FilterLimits, Query, parse_query
 from flowcept_service.rpc.provenance_documents import plain_document
 
 _COLLECTIONS = {WireCollection.Value(f"COLLECTION_{collection.name}"): collection for collection in Collection}
+_UNLIMITED = FilterLimits(depth=90, clauses=1 << 30, patterns=1 << 30, size=8 << 20)
+"""For filters that were checked already; as deep as every store can do."""
 _COUNT = AggregationOperator.AGGREGATION_OPERATOR_COUNT
 
 
@@ -30,21 +32,21 @@ def collection_of(request: QueryRequest) -> Collection:
     return collection
 
 
-def query_of(request: QueryRequest, campaigns: Campaigns) -> Query:
+def query_of(request: QueryRequest, campaigns: Campaigns, limits: FilterLimits) -> Query:
     """The query, of what belongs to some campaigns.
 
     Raises:
         InvalidArgumentError: with the reasons of ``parse_query``, and INVALID_DOCUMENT.
     """
-    query = _query_of(request)
+    query = _query_of(request, limits)
     if campaigns is None:
         return query
-    # Behind the query's own check, so that its errors name the fields that the caller gave.
-    confined = parse_query({"$and": [{"campaign_id": {"$in": sorted(campaigns)}}, query.filter]})
+    # Behind the query's own check, so that its errors name the fields that the caller gave, and so do its limits.
+    confined = parse_query({"$and": [{"campaign_id": {"$in": sorted(campaigns)}}, query.filter]}, limits=_UNLIMITED)
     return replace(query, filter=confined.filter, matches=confined.matches, hints=confined.hints)
 
 
-def _query_of(request: QueryRequest) -> Query:
+def _query_of(request: QueryRequest, limits: FilterLimits) -> Query:
     return parse_query(
         filter=plain_document(request.filter, "filter"),
         projection=plain_document(request.projection, "projection"),
@@ -56,6 +58,7 @@ def _query_of(request: QueryRequest) -> Query:
             for item in request.aggregations
         ],
         group_by=list(request.group_by),
+        limits=limits,
     )
 
 

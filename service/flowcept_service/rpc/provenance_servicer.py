@@ -21,7 +21,7 @@ from flowcept.v1.provenance_service_pb2 import (
 from flowcept_service.domain.records import Collection
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.provenance.publishing import Publisher
-from flowcept_service.provenance.querying import stream_results
+from flowcept_service.provenance.querying import Queries
 from flowcept_service.rpc.principal import current_principal
 from flowcept_service.rpc.provenance_documents import result_framer
 from flowcept_service.rpc.provenance_queries import collection_of, deletion_of, query_of
@@ -35,9 +35,17 @@ SERVICE_NAME = DESCRIPTOR.services_by_name["Provenance"].full_name
 class ProvenanceServicer:
     """The RPCs of ``flowcept.v1.Provenance``. Streams are yielded as encoded messages."""
 
-    def __init__(self, publisher: Publisher, records: RecordStore, log: EventLog, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        queries: Queries,
+        records: RecordStore,
+        log: EventLog,
+        subscriptions: Subscriptions,
+    ) -> None:
         """Serve a store's records and events."""
         self._publisher = publisher
+        self._queries = queries
         self._records = records
         self._log = log
         self._subscriptions = subscriptions
@@ -55,12 +63,12 @@ class ProvenanceServicer:
     def Query(self, request: QueryRequest, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Stream the results of a query."""
         find = partial(self._records.find, collection_of(request))
-        query = query_of(request, current_principal().campaigns)
-        return stream_results(find, query, result_framer(request.encoding), context.is_active)
+        query = query_of(request, current_principal().campaigns, self._queries.filters)
+        return self._queries.stream(find, query, result_framer(request.encoding), context.is_active)
 
     def Subscribe(self, request: SubscribeRequest, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Stream events."""
-        subscription = subscription_of(request, current_principal().campaigns)
+        subscription = subscription_of(request, current_principal().campaigns, self._queries.filters)
         return self._subscriptions.stream(subscription, context.is_active)
 
     def Acknowledge(self, request: AcknowledgeRequest, context: grpc.ServicerContext) -> AcknowledgeResponse:

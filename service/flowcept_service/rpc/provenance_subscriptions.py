@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from flowcept.errors import InvalidArgumentError
-from flowcept.v1.provenance_service_pb2 import EventFilter, SubscribeRequest
 from flowcept.v1.provenance_service_pb2 import LogEdge as WireEdge
 from flowcept.v1.provenance_service_pb2 import Shard as WireShard
+from flowcept.v1.provenance_service_pb2 import SubscribeRequest
 from flowcept_service.domain.campaigns import Campaigns, own_identifier
 from flowcept_service.domain.events import EventKind
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.events.consumers import LogEdge, Start
 from flowcept_service.events.selection import Form, Selection, Shard
 from flowcept_service.events.subscription import Subscription
-from flowcept_service.query import compile_filter
+from flowcept_service.query import FilterLimits, compile_filter
 from flowcept_service.rpc.provenance_documents import json_document, plain_document, wants_json
 
 DEFAULT_HEARTBEAT_SECONDS = 5.0
@@ -26,13 +26,13 @@ _EDGES = {
 }
 
 
-def subscription_of(request: SubscribeRequest, campaigns: Campaigns) -> Subscription:
+def subscription_of(request: SubscribeRequest, campaigns: Campaigns, limits: FilterLimits) -> Subscription:
     """What a subscriber asks for, within some campaigns. Raises InvalidArgumentError that names the field."""
     recode = json_document if wants_json(request.encoding) and not request.omit_documents else None
     return Subscription(
         start=_start(request),
         consumer=consumer_of(request.consumer, campaigns) if request.consumer else "",
-        selection=_selection(request.filter, _shard(request.shard) if request.HasField("shard") else None, campaigns),
+        selection=_selection(request, campaigns, limits),
         form=Form(recode, request.omit_documents),
         heartbeat_seconds=_heartbeat_seconds(request),
     )
@@ -56,7 +56,8 @@ def _start(request: SubscribeRequest) -> Start:
     return edge
 
 
-def _selection(filter: EventFilter, shard: Shard | None, campaigns: Campaigns) -> Selection:
+def _selection(request: SubscribeRequest, campaigns: Campaigns, limits: FilterLimits) -> Selection:
+    filter = request.filter
     kinds = frozenset(filter.kinds)
     unknown = kinds - set(EventKind)
     if unknown:
@@ -73,8 +74,8 @@ def _selection(filter: EventFilter, shard: Shard | None, campaigns: Campaigns) -
         campaign_ids=frozenset(filter.campaign_ids),
         activity_ids=frozenset(filter.activity_ids),
         object_types=frozenset(filter.object_types),
-        document=compile_filter(condition) if condition else None,
-        shard=shard,
+        document=compile_filter(condition, limits) if condition else None,
+        shard=_shard(request.shard) if request.HasField("shard") else None,
         confined_to=campaigns,
     )
 

@@ -21,6 +21,8 @@ from flowcept_service.domain.retention import Retention
 from flowcept_service.events.subscription import Subscriptions, SubscriptionSettings
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, TagThresholds, host_defaults
 from flowcept_service.provenance.publishing import Publisher
+from flowcept_service.provenance.querying import Queries, QuerySettings
+from flowcept_service.query import FilterLimits
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
@@ -98,7 +100,17 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     subscriptions = Subscriptions(
         storage.events, SubscriptionSettings(max_subscriptions=limits.max_subscriptions), time.monotonic
     )
-    provenance = provenance_servicer.ProvenanceServicer(publisher, storage.records, storage.events, subscriptions)
+    provenance = provenance_servicer.ProvenanceServicer(
+        publisher,
+        Queries(
+            QuerySettings(limits.query_seconds, limits.query_result_bytes),
+            FilterLimits(limits.filter_depth, limits.filter_clauses, limits.filter_patterns, limits.filter_bytes),
+            time.monotonic,
+        ),
+        storage.records,
+        storage.events,
+        subscriptions,
+    )
 
     admission = Admission()
     tracing = open_tracing(settings.observability)

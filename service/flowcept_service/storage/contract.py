@@ -32,7 +32,7 @@ from flowcept_service.domain.objects import CommitResult, ObjectChange, ObjectVe
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.domain.store_state import StoreState, WriterState
-from flowcept_service.query import Query
+from flowcept_service.query import Query, QueryBudget
 
 Chunk = bytes | memoryview
 """Bytes on their way into a store: a view of a received message saves copying it."""
@@ -52,13 +52,17 @@ class RecordStore(Protocol):
     def get(self, collection: Collection, record_id: str) -> Document | None:
         """The latest document under an identifier, or None."""
 
-    def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    def find(
+        self, collection: Collection, query: Query, budget: QueryBudget | None = None
+    ) -> Generator[bytes, None, None]:
         """The answer to a query, as BSON documents, streamed in bounded memory. Closing the iterator ends the work.
 
-        Documents of objects never carry payload bytes.
+        Documents of objects never carry payload bytes. ``budget`` is asked at least every few hundred documents or
+        quarters of a second, whether or not they are results; the work ends where it says so, in the database too.
 
         Raises:
-            ResourceExhaustedError: RESULT_TOO_LARGE, for a sort or grouping beyond its bound.
+            ResourceExhaustedError: RESULT_TOO_LARGE, for a sort or grouping beyond its bound; QUERY_TOO_EXPENSIVE.
+            CancelledError: as ``budget`` says.
         """
 
     def count(self, collection: Collection) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flowcept.errors import CancelledError
 from flowcept_service.domain.records import INDEXED_FIELDS, RECORD_KINDS, Collection
-from flowcept_service.query import parse_query
+from flowcept_service.query import QueryBudget, parse_query
 from flowcept_service.storage.lmdb import _find
 from tests.conformance.harness import record, task
 from tests.unit.lmdb.conftest import Open
@@ -71,3 +73,16 @@ def test_without_a_sort_documents_come_in_the_order_of_their_insertion(tmp_path:
     for query in filters:
         found = store.records.find(Collection.TASKS, parse_query(query, ["task_id"]))
         assert [document[-3:-2] for document in found] == [str(n * 7 % 10).encode() for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [{}, {"n": -1}, {"missing": "x"}, {"workflow_id": "w"}, {"workflow_id": {"$in": ["w", "v"]}, "n": -1}],
+    ids=["all", "scan", "prefiltered", "index", "indexes"],
+)
+def test_every_way_to_find_documents_asks_the_budget(tmp_path: Path, open_store: Open, filter: dict[str, Any]) -> None:
+    store = open_store(tmp_path)
+    store.records.write([task(f"t{n}", workflow_id="w", n=n, text="x" * 2000) for n in range(500)])
+    budget = QueryBudget(0.0, lambda: False, time.monotonic)
+    with pytest.raises(CancelledError):
+        list(store.records.find(Collection.TASKS, parse_query(filter), budget))

@@ -12,7 +12,7 @@ from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext
 from flowcept_service.provenance.publishing import MAX_MESSAGES, IncomingMessage, Publisher
-from flowcept_service.query import Query
+from flowcept_service.query import Query, QueryBudget
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -41,7 +41,9 @@ class Records:
     def get(self, collection: Collection, record_id: str) -> Document | None:
         raise NotImplementedError
 
-    def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    def find(
+        self, collection: Collection, query: Query, budget: QueryBudget | None = None
+    ) -> Generator[bytes, None, None]:
         raise NotImplementedError
 
     def count(self, collection: Collection) -> int:

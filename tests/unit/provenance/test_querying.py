@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 import bson
 import pytest
 
-from flowcept.errors import CancelledError
+from flowcept.errors import CancelledError, Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import MERGE_STATE
-from flowcept_service.provenance.querying import MAX_BATCH_BYTES, stream_results
-from flowcept_service.query import Query, parse_query, run_bson
+from flowcept_service.provenance.querying import MAX_BATCH_BYTES, Queries, QuerySettings
+from flowcept_service.query import FilterLimits, Query, QueryBudget, parse_query, run_bson, within
+
+QUERIES = Queries(QuerySettings(), FilterLimits(), time.monotonic)
 
 
 class Store:
@@ -19,9 +23,9 @@ class Store:
         self.read = 0
         self.closed = False
 
-    def find(self, query: Query) -> Generator[bytes, None, None]:
+    def find(self, query: Query, budget: QueryBudget) -> Generator[bytes, None, None]:
         try:
-            yield from run_bson(query, self._counted())
+            yield from run_bson(query, within(budget, self._counted()))
         finally:
             self.closed = True
 
@@ -50,34 +54,34 @@ def gone_after(questions: int) -> Callable[[], bool]:
 
 def test_the_batches_hold_all_results_in_order() -> None:
     stored = documents(50_000)
-    batches = list(stream_results(Store(stored).find, parse_query(), same, always))
+    batches = list(QUERIES.stream(Store(stored).find, parse_query(), same, always))
     assert b"".join(batches) == b"".join(stored)
     assert max(map(len, batches)) <= MAX_BATCH_BYTES
 
 
 def test_the_first_results_come_before_the_others_are_read() -> None:
     store = Store(documents(50_000))
-    next(iter(stream_results(store.find, parse_query(), same, always)))
+    next(iter(QUERIES.stream(store.find, parse_query(), same, always)))
     assert store.read < 1000
 
 
 def test_a_query_without_results_ends_without_a_batch() -> None:
-    assert list(stream_results(Store(documents(3)).find, parse_query({"n": 7}), same, always)) == []
+    assert list(QUERIES.stream(Store(documents(3)).find, parse_query({"n": 7}), same, always)) == []
 
 
 def test_a_result_larger_than_a_batch_goes_alone() -> None:
     stored = [*documents(1), *documents(1, MAX_BATCH_BYTES * 2), *documents(1)]
-    assert list(stream_results(Store(stored).find, parse_query(), same, always)) == stored
+    assert list(QUERIES.stream(Store(stored).find, parse_query(), same, always)) == stored
 
 
 def test_what_merging_remembers_is_not_shown() -> None:
     store = Store([bson.encode({MERGE_STATE: {"tags": ["x"]}, "n": 1})])
-    assert list(stream_results(store.find, parse_query(), same, always)) == [bson.encode({"n": 1})]
+    assert list(QUERIES.stream(store.find, parse_query(), same, always)) == [bson.encode({"n": 1})]
 
 
 def test_results_that_are_not_wanted_any_more_are_not_computed() -> None:
     store = Store(documents(50_000))
-    stream = stream_results(store.find, parse_query(), same, gone_after(2))
+    stream = QUERIES.stream(store.find, parse_query(), same, gone_after(2))
     with pytest.raises(CancelledError):
         list(stream)
     assert store.closed
@@ -87,14 +91,56 @@ def test_results_that_are_not_wanted_any_more_are_not_computed() -> None:
 def test_a_scan_that_matches_nothing_ends_when_it_is_not_wanted_any_more() -> None:
     store = Store(documents(50_000))
     with pytest.raises(CancelledError):
-        list(stream_results(store.find, parse_query({"n": -1}), same, gone_after(2)))
+        list(QUERIES.stream(store.find, parse_query({"n": -1}), same, gone_after(2)))
     assert store.closed
     assert store.read < 10_000
 
 
 def test_closing_the_stream_closes_the_store_s_iterator() -> None:
     store = Store(documents(50_000))
-    stream = stream_results(store.find, parse_query(), same, always)
+    stream = QUERIES.stream(store.find, parse_query(), same, always)
     next(iter(stream))
     stream.close()
     assert store.closed
+
+
+class FakeTime:
+    """Seconds that pass when somebody looks, or as told."""
+
+    def __init__(self, per_look: float = 0.0) -> None:
+        self._per_look = per_look
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += self._per_look
+        return self.seconds
+
+
+@pytest.mark.parametrize("filter", [{}, {"n": -1}, {"missing": "pinned"}], ids=["all", "none", "prefiltered"])
+def test_every_scan_ends_when_its_time_is_up(filter: dict[str, Any]) -> None:
+    store = Store(documents(50_000))
+    queries = Queries(QuerySettings(seconds=2.0), FilterLimits(), FakeTime(per_look=1.0))
+    with pytest.raises(ResourceExhaustedError) as raised:
+        list(queries.stream(store.find, parse_query(filter), same, always))
+    assert (raised.value.reason, dict(raised.value.metadata)) == (Reason.QUERY_TOO_EXPENSIVE, {"limit_seconds": "2"})
+    assert store.closed
+    assert store.read < 10_000
+
+
+def test_the_time_that_a_client_takes_for_the_results_does_not_count() -> None:
+    clock = FakeTime()
+    queries = Queries(QuerySettings(seconds=10.0), FilterLimits(), clock)
+    batches = []
+    for batch in queries.stream(Store(documents(20_000)).find, parse_query(), same, always):
+        batches.append(batch)
+        clock.seconds += 8.0
+    assert len(batches) > 3
+    assert b"".join(batches) == b"".join(documents(20_000))
+
+
+def test_results_beyond_their_bound_are_refused() -> None:
+    queries = Queries(QuerySettings(result_bytes=100_000), FilterLimits(), time.monotonic)
+    sent: list[bytes] = []
+    with pytest.raises(ResourceExhaustedError) as raised:
+        sent.extend(queries.stream(Store(documents(20_000)).find, parse_query(), same, always))
+    assert (raised.value.reason, raised.value.metadata["limit"]) == (Reason.RESULT_TOO_LARGE, "100000")

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from typing import Final
 
 from flowcept_service.domain.records import ID_FIELDS
-from flowcept_service.query import Query, run_bson
+from flowcept_service.query import Query, QueryBudget, run_bson, within
 from flowcept_service.storage.lmdb._collection import IndexedCollection, rows_from
 from flowcept_service.storage.lmdb._environment import Environment, Table
 from flowcept_service.storage.lmdb._keys import NUMBER, text_key
@@ -22,7 +22,9 @@ MERGED_ROWS: Final = 16_384
 _FIRST: Final = NUMBER.pack(0)
 
 
-def find(environment: Environment, collection: IndexedCollection, query: Query) -> Generator[bytes, None, None]:
+def find(
+    environment: Environment, collection: IndexedCollection, query: Query, budget: QueryBudget | None = None
+) -> Generator[bytes, None, None]:
     """See ``RecordStore.find``. Documents come in the order of their insertion, unless the query sorts."""
     field = _pinned_field(collection, query)
     values = query.hints.equalities[field] if field is not None else frozenset[str]()
@@ -38,7 +40,7 @@ def find(environment: Environment, collection: IndexedCollection, query: Query) 
     else:
         documents = _fetch(environment, collection, _rows_by_index(environment, collection.indexes[field], values))
     with closing(documents):
-        yield from run_bson(query, documents, matched=matched)
+        yield from run_bson(query, within(budget, documents), matched=matched)
 
 
 def _pinned_field(collection: IndexedCollection, query: Query) -> str | None:

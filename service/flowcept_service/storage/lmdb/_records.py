@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
-from flowcept_service.query import Query, decode
+from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.lmdb._batch import RecordBatch
 from flowcept_service.storage.lmdb._collection import Change, IndexedCollection
@@ -75,9 +75,11 @@ class LmdbRecordStore:
             entry = self._collections[collection].get(txn, text_key(record_id))
         return None if entry is None else decode(entry.data)
 
-    def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    def find(
+        self, collection: Collection, query: Query, budget: QueryBudget | None = None
+    ) -> Generator[bytes, None, None]:
         """See ``RecordStore.find``."""
-        return find(self._environment, self._collections[collection], query)
+        return find(self._environment, self._collections[collection], query, budget)
 
     def count(self, collection: Collection) -> int:
         """See ``RecordStore.count``."""

@@ -11,7 +11,7 @@ from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
-from flowcept_service.query import Query, decode
+from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.documents import encode_document
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.memory._log import Appended, MemoryEventLog, RecordKey
@@ -71,9 +71,11 @@ class MemoryRecordStore:
         """See ``RecordStore.get``."""
         _refuse(collection, record_id)
 
-    def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    def find(
+        self, collection: Collection, query: Query, budget: QueryBudget | None = None
+    ) -> Generator[bytes, None, None]:
         """See ``RecordStore.find``."""
-        _refuse(collection, query)
+        _refuse(collection, query, budget)
 
     def count(self, collection: Collection) -> int:
         """See ``RecordStore.count``."""

@@ -12,6 +12,7 @@ from pymongo.collection import Collection as MongoCollection
 from flowcept_service.storage.mongodb._client import connect
 from flowcept_service.storage.mongodb._errors import ErrorTranslator
 from flowcept_service.storage.mongodb._raw import RAW, documents_in
+from flowcept_service.storage.mongodb._scan import Scans
 from flowcept_service.storage.mongodb._schema import prepare
 from flowcept_service.storage.mongodb._settings import MongodbSettings
 
@@ -34,6 +35,7 @@ class Database:
         self.errors = ErrorTranslator(settings)
         self.client = connect(settings, self.errors)
         self.name = settings.database_name
+        self.scans = Scans(self.client)
         try:
             with self.errors():
                 self.plain = self.client.get_database(self.name, codec_options=PLAIN)
@@ -77,4 +79,5 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self.scans.close()
         self.client.close()

@@ -6,15 +6,17 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final, cast
 
+from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from flowcept.errors import InvalidArgumentError, Reason
 from flowcept_service.domain.records import INDEXED_FIELDS, Collection
-from flowcept_service.query import Query, run_bson, to_find, to_pipeline
+from flowcept_service.query import Query, QueryBudget, run_bson, to_find, to_pipeline, within
 from flowcept_service.storage.documents import DATA_FIELD
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._raw import documents_in, without_id
 from flowcept_service.storage.mongodb._references import VERSIONS
+from flowcept_service.storage.mongodb._scan import Batches
 
 _REFUSED: Final = frozenset({2, 9, 14, 31249, 31254})
 """What MongoDB answers to a query that it cannot evaluate: a sort by two arrays, say."""
@@ -25,19 +27,21 @@ _HIDDEN: Final[Mapping[Collection, frozenset[str]]] = {
 """Fields that documents have in MongoDB, and nowhere else: not for a query to see."""
 
 
-def find(database: Database, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+def find(
+    database: Database, collection: Collection, query: Query, budget: QueryBudget | None = None
+) -> Generator[bytes, None, None]:
     """See ``RecordStore.find``."""
     hidden = _HIDDEN[collection]
     with database.errors():
         if _mentions(query, hidden):
-            with closing(_narrowed(database, collection, query, hidden)) as documents:
-                yield from run_bson(query, documents)
+            with closing(_narrowed(database, collection, query, hidden, budget)) as documents:
+                yield from run_bson(query, within(budget, documents))
             return
         try:
             if query.aggregations:
-                yield from _aggregate(database, collection, query)
+                yield from _aggregate(database, collection, query, budget)
             else:
-                yield from _found(database, collection, query, hidden)
+                yield from _found(database, collection, query, hidden, budget)
         except OperationFailure as error:
             if error.code not in _REFUSED:
                 raise
@@ -48,12 +52,12 @@ def find(database: Database, collection: Collection, query: Query) -> Generator[
 
 
 def _found(
-    database: Database, collection: Collection, query: Query, hidden: frozenset[str]
+    database: Database, collection: Collection, query: Query, hidden: frozenset[str], budget: QueryBudget | None
 ) -> Generator[bytes, None, None]:
     arguments = to_find(query)
     projection = _projection(query, hidden)
     arguments["projection"] = projection
-    documents = database.documents(collection.value, arguments.pop("filter"), allow_disk_use=False, **arguments)
+    documents = _documents(database, collection, budget, allow_disk_use=False, **arguments)
     if projection is not None and projection.get("_id") == 0:
         yield from documents
     else:
@@ -70,22 +74,42 @@ def _projection(query: Query, hidden: frozenset[str]) -> dict[str, int] | None:
     return wanted or None
 
 
-def _aggregate(database: Database, collection: Collection, query: Query) -> Generator[bytes, None, None]:
-    cursor = database.raw[collection.value].aggregate_raw_batches(to_pipeline(query), allowDiskUse=False)
-    with closing(cursor):
-        for batch in cursor:
-            # The driver's type says documents; these are the bytes of many.
-            yield from documents_in(cast("bytes", batch))
+def _documents(
+    database: Database, collection: Collection, budget: QueryBudget | None, **options: Any
+) -> Generator[bytes, None, None]:
+    """The documents that a find brings, with the arguments of ``Collection.find_raw_batches``."""
+
+    def open_cursor(session: ClientSession, max_time_ms: int | None) -> Batches:
+        # The driver's type says documents; these are the bytes of many.
+        cursor = database.raw[collection.value].find_raw_batches(session=session, max_time_ms=max_time_ms, **options)
+        return cast("Batches", cursor)
+
+    with closing(database.scans.batches(open_cursor, budget)) as batches:
+        for batch in batches:
+            yield from documents_in(batch)
+
+
+def _aggregate(
+    database: Database, collection: Collection, query: Query, budget: QueryBudget | None
+) -> Generator[bytes, None, None]:
+    def open_cursor(session: ClientSession, max_time_ms: int | None) -> Batches:
+        options: dict[str, Any] = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
+        rows = database.raw[collection.value]
+        return cast("Batches", rows.aggregate_raw_batches(to_pipeline(query), session, allowDiskUse=False, **options))
+
+    with closing(database.scans.batches(open_cursor, budget)) as batches:
+        for batch in batches:
+            yield from documents_in(batch)
 
 
 def _narrowed(
-    database: Database, collection: Collection, query: Query, hidden: frozenset[str]
+    database: Database, collection: Collection, query: Query, hidden: frozenset[str], budget: QueryBudget | None
 ) -> Generator[bytes, None, None]:
     """The documents that an index finds for the query, or all; as other stores have them."""
     pinned = query.hints.equalities
     wanted = {name: {"$in": sorted(pinned[name])} for name in INDEXED_FIELDS[collection] if name in pinned}
     projection = dict.fromkeys(hidden - {"_id"}, 0) or None
-    for document in database.documents(collection.value, wanted, projection=projection):
+    for document in _documents(database, collection, budget, filter=wanted, projection=projection):
         yield without_id(document)
 
 

@@ -11,7 +11,7 @@ from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
 from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
-from flowcept_service.query import Query, decode
+from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.documents import DATA_FIELD, encode_document
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.mongodb._database import Database
@@ -53,9 +53,11 @@ class MongodbRecordStore:
             found = list(self._database.documents(collection.value, wanted, projection=hidden, limit=1))
         return decode(without_id(found[0])) if found else None
 
-    def find(self, collection: Collection, query: Query) -> Generator[bytes, None, None]:
+    def find(
+        self, collection: Collection, query: Query, budget: QueryBudget | None = None
+    ) -> Generator[bytes, None, None]:
         """See ``RecordStore.find``."""
-        return find(self._database, collection, query)
+        return find(self._database, collection, query, budget)
 
     def count(self, collection: Collection) -> int:
         """See ``RecordStore.count``."""
