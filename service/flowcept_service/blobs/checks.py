@@ -120,6 +120,19 @@ def check_in_object(size: int, limit: int) -> None:
         )
 
 
+def check_upload_size(size: int, limit: int) -> None:
+    """Refuse a payload that is larger than the service takes; ``limit`` 0: any. Raises InvalidArgumentError."""
+    if limit and size > limit:
+        raise InvalidArgumentError(
+            f"a payload of {size} bytes or more is larger than the {limit} that this service takes; save it in parts, "
+            "as several objects, or ask whoever runs the service for a higher limit",
+            reason=Reason.UPLOAD_TOO_LARGE,
+            field="object_size_bytes",
+            limit=limit,
+            size=size,
+        )
+
+
 def check_size_promise(promised: int, received: int) -> None:
     """Refuse a payload of another size than promised. Raises IntegrityError (SIZE_MISMATCH)."""
     if promised != received:

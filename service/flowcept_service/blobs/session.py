@@ -17,9 +17,11 @@ from flowcept_service.blobs.checks import (
     check_in_object,
     check_offset,
     check_size_promise,
+    check_upload_size,
 )
 from flowcept_service.blobs.digest import ArrivingDigest, ResumedDigest, StagedDigest, sha256_of
 from flowcept_service.blobs.parts import UploadChunk, UploadCommit, UploadHeader, UploadPart, UploadResult
+from flowcept_service.blobs.quotas import BlobQuotas
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.domain.objects import CommitResult, ObjectChange, Payload, Staging
 from flowcept_service.storage.contract import ObjectStore, PayloadStore
@@ -39,11 +41,15 @@ class Surroundings:
     """Runs the hashing: one thread for each upload at the same time."""
     settings: BlobSettings
     """Sizes and bounds."""
+    quotas: BlobQuotas
+    """What uploads take from."""
     now: Callable[[], datetime]
     """The clock."""
     check_allowed: Callable[[str, str | None], None]
     """Refuses, before the bytes, an object (empty: a new one) or a campaign (None: not given) that the caller may not
     write to."""
+    caller: Callable[[], str]
+    """Name of the principal of the call under way, whose quota an upload takes from."""
 
 
 class UploadSession:
@@ -60,6 +66,8 @@ class UploadSession:
 
     def __init__(self, header: UploadHeader, staging: Staging | None, surroundings: Surroundings) -> None:
         self._header = header
+        self._owner = surroundings.caller() if staging is None else staging.owner
+        self._quotas = surroundings.quotas
         self._staging = staging
         self._objects = surroundings.objects
         self._payloads = surroundings.payloads
@@ -79,7 +87,8 @@ class UploadSession:
 
         Raises:
             InvalidArgumentError: UPLOAD_HEADER_REPEATED, UPLOAD_AFTER_COMMIT, PAYLOAD_TOO_LARGE_FOR_OBJECT,
-                INVALID_FIELD.
+                UPLOAD_TOO_LARGE, INVALID_FIELD.
+            ResourceExhaustedError: QUOTA_EXCEEDED.
             OutOfRangeError: UPLOAD_OFFSET_MISMATCH.
             IntegrityError: SIZE_MISMATCH, as soon as there is more than the header promised.
         """
@@ -127,6 +136,11 @@ class UploadSession:
             self._forget()
         return UploadResult(result.object, repeated=result.repeated)
 
+    @property
+    def received(self) -> int:
+        """Bytes of the payload so far."""
+        return self._received
+
     def keep(self) -> int:
         """After a stream that broke off: stage what has arrived, so that resuming starts late; how much is staged."""
         if not self._store_failed:
@@ -150,6 +164,7 @@ class UploadSession:
         size = len(chunk.data)
         received = self._received + size
         header = self._header
+        check_upload_size(received, self._settings.upload_bytes)
         if header.save_data_in_collection:
             check_in_object(received, self._settings.in_object_bytes)
         if header.object_size_bytes is not None and received > header.object_size_bytes:
@@ -169,6 +184,7 @@ class UploadSession:
         try:
             staging = self._begin_staging() if self._staging is None else self._staging
             check_offset(before, staging.size)
+            self._quotas.stage(self._owner, self._received - before)
             if self._digest is not None:
                 self._digest.add(batch)
             self._staging = self._payloads.append(staging, batch, self._now())
@@ -182,7 +198,7 @@ class UploadSession:
     def _begin_staging(self) -> Staging:
         if not self._header.save_data_in_collection:
             self._digest = ArrivingDigest(self._executor)
-        return self._payloads.stage(self._header.upload_id, self._header.object_id, self._now())
+        return self._payloads.stage(self._header.upload_id, self._header.object_id, self._now(), owner=self._owner)
 
     def _seal(self, promised: str) -> Payload:
         """Make the bytes durable as one payload, and check their digest."""

@@ -13,6 +13,8 @@ class BlobSettings:
     """Most uploads at the same time; each may hold about four batches in memory."""
     in_object_bytes: int = 8 << 20
     """Largest payload that is stored inside its object's document (``save_data_in_collection``)."""
+    upload_bytes: int = 0
+    """Largest payload; 0: any."""
     batch_bytes: int = 8 << 20
     """Bytes that are staged in one durable step; what fits into one batch is not staged at all."""
     prefetch_bytes: int = 8 << 20

@@ -19,7 +19,7 @@ from flowcept.errors import (
     ResourceExhaustedError,
     shorten,
 )
-from flowcept_service.blobs.checks import check_header, check_in_object
+from flowcept_service.blobs.checks import check_header, check_in_object, check_upload_size
 from flowcept_service.blobs.parts import (
     UploadChunk,
     UploadCommit,
@@ -35,6 +35,9 @@ from flowcept_service.domain.objects import ObjectVersion, Precondition
 
 _MESSAGE_OVERHEAD = 512
 """Bytes of memory that a message takes beside the payload bytes in it."""
+
+_HOPELESS = frozenset({Reason.PAYLOAD_TOO_LARGE_FOR_OBJECT, Reason.UPLOAD_TOO_LARGE})
+"""Why an upload fails that could never be resumed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,6 +57,7 @@ class Uploads:
         self._payloads = surroundings.payloads
         self._settings = surroundings.settings
         self._now = surroundings.now
+        self._campaign_bytes = surroundings.quotas.campaign_bytes
         self._staged_seconds = staged_seconds
         self._new_id = new_id
         self._slots = BoundedSemaphore(self._settings.max_uploads)
@@ -110,6 +114,7 @@ class Uploads:
                 for part in first[1:]:
                     session.accept(part)
                 self._receive(session, messages, complete=isinstance(first[-1], UploadCommit))
+                self._charge(header, session.received)
                 return session.commit()
             except Exception as error:
                 self._settle_failure(session, error)
@@ -129,6 +134,10 @@ class Uploads:
             header.precondition.check(header.object_id, self._current(header.object_id))
         if header.object_size_bytes is not None and header.save_data_in_collection:
             check_in_object(header.object_size_bytes, self._settings.in_object_bytes)
+        if header.object_size_bytes is not None:
+            # Looked at again when the bytes are here; this spares them.
+            check_upload_size(header.object_size_bytes, self._settings.upload_bytes)
+            self._campaign_bytes.check(self._campaign_of(header), header.object_size_bytes)
         if header.data_sha256 is None or header.object_size_bytes is None:
             return None
         named = replace(header, object_id=header.object_id or self._staged_object(header) or self._new_id())
@@ -168,13 +177,26 @@ class Uploads:
     def _settle_failure(self, session: UploadSession, error: Exception) -> None:
         """What becomes of the bytes of an upload that failed: bytes known to be wrong go, all others are kept."""
         try:
-            if isinstance(error, IntegrityError) or _reason(error) is Reason.PAYLOAD_TOO_LARGE_FOR_OBJECT:
+            if isinstance(error, IntegrityError) or _reason(error) in _HOPELESS:
                 session.drop()
             else:
                 session.keep()
         except FlowceptError as second:
             # The first failure is the answer; this one only means that a resumed upload starts earlier.
             _log.warning("received bytes were not kept", reason=second.reason, error=second.message)
+
+    def _charge(self, header: UploadHeader, size: int) -> None:
+        """Take the bytes from the quota of their campaign."""
+        self._campaign_bytes.take(self._campaign_of(header), size)
+
+    def _campaign_of(self, header: UploadHeader) -> str:
+        """The campaign that the version belongs to; empty for none, or while nobody needs to know."""
+        if not self._campaign_bytes.limit:
+            return ""
+        if header.fields.campaign_id is not None or not header.object_id:
+            return header.fields.campaign_id or ""
+        current = self._current(header.object_id)
+        return "" if current is None else current.campaign_id or ""
 
     def _current(self, object_id: str) -> ObjectVersion | None:
         try:

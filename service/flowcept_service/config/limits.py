@@ -112,6 +112,9 @@ class ConnectionOptions:
 
     4 MiB is what the contract promises and clients assume; there is no need for more."""
 
+    handshake_seconds: float = setting(20.0, seconds(0.1), env="HANDSHAKE_SECONDS")
+    """Time that a new connection has to begin to speak HTTP/2 (and TLS); then it is closed."""
+
     keepalive_seconds: float = setting(30.0, seconds(1.0), env="KEEPALIVE_SECONDS")
     """Silence after which the service asks whether a client is still there; one that says nothing for 20 s is gone."""
 

@@ -43,6 +43,8 @@ class Staging:
     epoch: int
     """Rises with each ``stage``; an older holder can no longer append."""
     updated_at: datetime
+    owner: str = ""
+    """Name of the principal that began it, whose quota it takes from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.domain.campaigns import Campaigns, campaign_denied, own_identifier, permits
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.merge_state import state_first
-from flowcept_service.domain.records import Collection, Document, Merge, RecordWrite
+from flowcept_service.domain.quotas import Quota
+from flowcept_service.domain.records import Collection, Document, Merge, RecordWrite, WriteOutcome
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, PreparedRecord, merge, prepare
+from flowcept_service.provenance.quotas import BatchQuota
 from flowcept_service.storage.contract import RecordStore
 
 MAX_MESSAGES = 10_000
@@ -45,8 +47,11 @@ class PublishOutcome:
 class Publisher:
     """Takes batches of messages into a store."""
 
-    def __init__(self, records: RecordStore, settings: InserterSettings, context: PrepareContext) -> None:
-        """Publish into ``records``, the way that ``settings`` say."""
+    def __init__(
+        self, records: RecordStore, settings: InserterSettings, context: PrepareContext, quota: Quota | None = None
+    ) -> None:
+        """Publish into ``records``, the way that ``settings`` say, within the quota of each campaign."""
+        self._quota = quota if quota is not None and quota.limit else None
         self._records = records
         self._settings = settings
         self._context = context
@@ -84,7 +89,7 @@ class Publisher:
                 indexes.append(index)
             except InvalidArgumentError as error:
                 rejections.append((index, error))
-        outcomes = self._records.write(writes) if writes else []
+        outcomes = self._write(writes, [messages[index] for index in indexes])
         stored = duplicates = last_sequence = 0
         for index, outcome in zip(indexes, outcomes, strict=True):
             if outcome.error is not None:
@@ -96,6 +101,21 @@ class Publisher:
                 duplicates += 1
         rejections.sort(key=_index)
         return PublishOutcome(stored, duplicates, rejections, last_sequence)
+
+    def _write(
+        self, writes: Sequence[RecordWrite], messages: Sequence[IncomingMessage | FlowceptError]
+    ) -> Sequence[WriteOutcome]:
+        if not writes:
+            return []
+        if self._quota is None:
+            return self._records.write(writes)
+        campaigns = [
+            message.fields.get("campaign_id") if isinstance(message, IncomingMessage) else None for message in messages
+        ]
+        quota = BatchQuota(self._quota, [name for name in campaigns if isinstance(name, str) and name])
+        outcomes = self._records.write([quota.guarded(*pair) for pair in zip(writes, campaigns, strict=True)])
+        quota.settle()
+        return outcomes
 
     def _write_of(self, message: IncomingMessage, campaigns: Campaigns) -> RecordWrite:
         message_id = message.message_id

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ClassVar
 
 import grpc
 import structlog
@@ -47,6 +48,8 @@ class ThreadPools(HandlerInterceptor):
         pools: By method; the others run in the server's pool.
     """
 
+    prefixes: ClassVar[tuple[str, ...]] = ("/",)
+
     def __init__(self, pools: Mapping[str, ThreadPoolExecutor]) -> None:
         super().__init__()
         self._pools = pools
@@ -58,8 +61,9 @@ class ThreadPools(HandlerInterceptor):
             return handler
         inner = behavior_of(handler)
 
-        def behavior(request: Any, context: grpc.ServicerContext) -> Any:
-            return inner(request, context)
+        @wraps(inner)  # keeps gRPC's mark on a method that does not block
+        def behavior(*arguments: Any) -> Any:
+            return inner(*arguments)
 
         # The name that gRPC looks for; without it, the method would run in the server's pool.
         behavior.experimental_thread_pool = pool  # type: ignore[attr-defined]

@@ -57,8 +57,8 @@ def _start(request: SubscribeRequest) -> Start:
 
 
 def _selection(request: SubscribeRequest, campaigns: Campaigns, limits: FilterLimits) -> Selection:
-    filter = request.filter
-    kinds = frozenset(filter.kinds)
+    wanted = request.filter
+    kinds = frozenset(wanted.kinds)
     unknown = kinds - set(EventKind)
     if unknown:
         raise InvalidArgumentError(
@@ -67,13 +67,13 @@ def _selection(request: SubscribeRequest, campaigns: Campaigns, limits: FilterLi
             field="filter.kinds",
             value=min(unknown),
         )
-    condition = plain_document(filter.document, "filter.document")
+    condition = plain_document(wanted.document, "filter.document")
     return Selection(
         kinds=kinds,
-        workflow_ids=frozenset(filter.workflow_ids),
-        campaign_ids=frozenset(filter.campaign_ids),
-        activity_ids=frozenset(filter.activity_ids),
-        object_types=frozenset(filter.object_types),
+        workflow_ids=frozenset(wanted.workflow_ids),
+        campaign_ids=frozenset(wanted.campaign_ids),
+        activity_ids=frozenset(wanted.activity_ids),
+        object_types=frozenset(wanted.object_types),
         document=compile_filter(condition, limits) if condition else None,
         shard=_shard(request.shard) if request.HasField("shard") else None,
         confined_to=campaigns,

@@ -162,9 +162,11 @@ class ConfinedPayloads:
         self._store = store
         self._caller = caller
 
-    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
+    def stage(
+        self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None, owner: str = ""
+    ) -> Staging:
         """See ``PayloadStore.stage``."""
-        return self._store.stage(self._own(upload_id), object_id, now, payload_id)
+        return self._store.stage(self._own(upload_id), object_id, now, payload_id, owner)
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """See ``PayloadStore.append``."""
@@ -173,6 +175,10 @@ class ConfinedPayloads:
     def staged(self, upload_id: str) -> Staging | None:
         """See ``PayloadStore.staged``."""
         return self._store.staged(self._own(upload_id))
+
+    def staged_bytes(self, owner: str | None = None) -> int:
+        """See ``PayloadStore.staged_bytes``."""
+        return self._store.staged_bytes(owner)
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """See ``PayloadStore.read_staged``."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
+from flowcept.errors import Reason
 from flowcept_service.blobs.downloads import Downloads
 from flowcept_service.blobs.objects import Objects
+from flowcept_service.blobs.quotas import blob_quotas
 from flowcept_service.blobs.session import Surroundings
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.blobs.uploads import Uploads
@@ -22,16 +25,19 @@ from flowcept_service.events.subscription import Subscriptions, SubscriptionSett
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, TagThresholds, host_defaults
 from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.provenance.querying import Queries, QuerySettings
+from flowcept_service.provenance.quotas import record_quota
 from flowcept_service.query import FilterLimits
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
 from flowcept_service.rpc.principal import current_principal
+from flowcept_service.rpc.waiting import Waits
 from flowcept_service.security.confinement import ConfinedObjects, ConfinedPayloads
 from flowcept_service.server.health import Health
 from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.server.listening import bind
+from flowcept_service.server.methods import CHECK_HEALTH, DOWNLOAD, QUERY, REFLECT, SUBSCRIBE, UPLOAD, WATCH_HEALTH
 from flowcept_service.server.metrics.blobs import MeteredDownloads, MeteredUploads
 from flowcept_service.server.metrics.calls import CallMetrics
 from flowcept_service.server.metrics.lookups import (
@@ -44,11 +50,11 @@ from flowcept_service.server.metrics.lookups import (
 from flowcept_service.server.metrics.registry import Metrics
 from flowcept_service.server.metrics.store import StoreMetrics
 from flowcept_service.server.observation import Observation, open_tracing
-from flowcept_service.server.options import OPTIONS
+from flowcept_service.server.options import server_options
 from flowcept_service.server.probing import StoreProbe
 from flowcept_service.server.security import access_control, check_exposure, transport_security
 from flowcept_service.server.service import Service
-from flowcept_service.server.stores import now, open_stores
+from flowcept_service.server.stores import NO_DATABASE, now, open_stores
 from flowcept_service.storage.contract import Storage
 
 SERVICES = (blob_servicer.SERVICE_NAME, provenance_servicer.SERVICE_NAME)
@@ -84,19 +90,37 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     reading = _pool(limits.max_downloads, "download")
     subscribing = _pool(limits.max_subscriptions + _SPARE_THREADS, "subscription")
     hashing = _pool(limits.max_uploads, "digest")
+    probing = _pool(_SPARE_THREADS, "health")
+    describing = _pool(_SPARE_THREADS, "reflection")
 
-    blob_settings = BlobSettings(max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes)
+    blob_settings = BlobSettings(
+        max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes, upload_bytes=limits.upload_bytes
+    )
+    quotas = blob_quotas(
+        storage.records,
+        storage.payloads,
+        time.monotonic,
+        staged=limits.staged_bytes,
+        staged_by_principal=limits.staged_bytes_per_principal,
+        campaign_bytes=limits.campaign_bytes,
+    )
     # Calls see the objects of the campaigns that their caller may touch; the rest of the service sees all.
     objects = ConfinedObjects(storage.objects, storage.records, current_principal)
     payloads = ConfinedPayloads(storage.payloads, current_principal)
-    surroundings = Surroundings(objects, payloads, hashing, blob_settings, now, objects.check)
+    surroundings = Surroundings(objects, payloads, hashing, blob_settings, quotas, now, objects.check, _caller)
     blobs = blob_servicer.BlobStoreServicer(
         MeteredUploads(Uploads(surroundings, retention.staged_seconds, _new_id), metrics),
         MeteredDownloads(Downloads(objects, payloads, blob_settings), metrics),
         Objects(objects, now),
     )
 
-    publisher = Publisher(storage.records, _inserter(settings.inserter), PrepareContext(now, _new_id))
+    publisher = Publisher(
+        storage.records,
+        _inserter(settings.inserter),
+        PrepareContext(now, _new_id),
+        # Without a database nothing is kept, and nothing is counted.
+        record_quota(storage.records, 0 if settings.store == NO_DATABASE else limits.campaign_records, time.monotonic),
+    )
     subscriptions = Subscriptions(
         storage.events, SubscriptionSettings(max_subscriptions=limits.max_subscriptions), time.monotonic
     )
@@ -114,25 +138,33 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
 
     admission = Admission()
     tracing = open_tracing(settings.observability)
+    call_metrics = CallMetrics(metrics)
+    waits = Waits(time.monotonic, partial(call_metrics.refused, reason=Reason.DEADLINE))
     chain = interceptors(
         pools={
-            f"/{blob_servicer.SERVICE_NAME}/Upload": uploading,
-            f"/{blob_servicer.SERVICE_NAME}/Download": reading,
-            f"/{provenance_servicer.SERVICE_NAME}/Query": reading,
-            f"/{provenance_servicer.SERVICE_NAME}/Subscribe": subscribing,
+            UPLOAD: uploading,
+            DOWNLOAD: reading,
+            QUERY: reading,
+            SUBSCRIBE: subscribing,
+            # Open to strangers, so whoever misuses them must not keep others waiting.
+            CHECK_HEALTH: probing,
+            WATCH_HEALTH: probing,
+            REFLECT: describing,
         },
         new_id=_new_id,
-        calls=CallMetrics(metrics),
+        calls=call_metrics,
         admission=admission,
         access=access_control(settings.security),
         tracing=tracing,
         log_every_call=settings.log.every_call,
+        waits=waits,
+        limits=limits,
     )
-    pools = (calls, uploading, reading, subscribing, hashing)
+    pools = (calls, uploading, reading, subscribing, hashing, probing, describing)
     server = grpc.server(
         calls,
         interceptors=chain,
-        options=OPTIONS,
+        options=server_options(settings.connections),
         # Beyond the threads, so many calls may wait for one; more would only fill memory.
         maximum_concurrent_rpcs=limits.max_calls
         + limits.max_downloads
@@ -168,6 +200,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         janitor=janitor,
         observation=observation,
         admission=admission,
+        waits=waits,
         subscriptions=subscriptions,
         pools=pools,
     )
@@ -202,6 +235,10 @@ def _inserter(options: InserterOptions) -> InserterSettings:
 
 def _pool(threads: int, name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+
+
+def _caller() -> str:
+    return current_principal().name
 
 
 def _new_id() -> str:

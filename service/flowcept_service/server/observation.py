@@ -11,12 +11,12 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from flowcept.errors import InvalidArgumentError
-from flowcept_service.config import ObservabilityOptions
+from flowcept_service.config import ConnectionOptions, ObservabilityOptions
 from flowcept_service.server.health import Health
 from flowcept_service.server.http import HttpServer, Page, Pages
 from flowcept_service.server.listening import bind, split_address, unusable
 from flowcept_service.server.metrics.registry import CONTENT_TYPE, Metrics
-from flowcept_service.server.options import OPTIONS
+from flowcept_service.server.options import server_options
 from flowcept_service.server.probing import StoreProbe
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _health_server(listen: str | None, health: Health) -> tuple[grpc.Server | No
     if listen is None:
         return None, 0
     pool = ThreadPoolExecutor(2, thread_name_prefix="health")
-    server = grpc.server(pool, options=OPTIONS, maximum_concurrent_rpcs=_MAX_PROBES)
+    server = grpc.server(pool, options=server_options(ConnectionOptions()), maximum_concurrent_rpcs=_MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     return server, bind(server, listen, field="health_listen")
 

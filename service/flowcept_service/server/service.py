@@ -12,6 +12,7 @@ import structlog
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
+from flowcept_service.rpc.waiting import Waits
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.server.observation import Observation
 from flowcept_service.storage.contract import Storage
@@ -37,6 +38,7 @@ class Service:
     janitor: Janitor
     observation: Observation
     admission: Admission
+    waits: Waits
     subscriptions: Subscriptions
     pools: Sequence[ThreadPoolExecutor]
 
@@ -49,6 +51,7 @@ class Service:
         """Begin to answer."""
         self.observation.start()
         self.server.start()
+        self.waits.start()
         self.janitor.start()
         if self.follower is not None:
             self.follower.start()
@@ -70,6 +73,7 @@ class Service:
         if not self.admission.wait_idle(grace):
             _log.warning("calls outlast the grace period and are cancelled", calls=self.admission.active)
         self.server.stop(_CANCELLED_SECONDS).wait()
+        self.waits.stop()
         self.janitor.stop()
         self.observation.stop()
         for pool in self.pools:

@@ -65,8 +65,8 @@ class RecordStore(Protocol):
             CancelledError: as ``budget`` says.
         """
 
-    def count(self, collection: Collection) -> int:
-        """How many documents there are; quick, may be an estimate."""
+    def count(self, collection: Collection, campaign_id: str | None = None) -> int:
+        """How many documents there are, or of one campaign; quick, may be an estimate."""
 
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """Delete tasks, workflows and agents whose ``field`` (``workflow_id`` or ``campaign_id``) is ``value``.
@@ -112,8 +112,12 @@ class ObjectStore(Protocol):
 class PayloadStore(Protocol):
     """Bytes: staged, sealed, read back."""
 
-    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
-        """Begin an upload, or take it over from whoever holds it. ``payload_id`` names the bytes of a copy.
+    def stage(
+        self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None, owner: str = ""
+    ) -> Staging:
+        """Begin an upload, or take it over from whoever holds it, who stays its owner.
+
+        ``payload_id`` names the bytes of a copy.
 
         Raises:
             InvalidArgumentError: UPLOAD_HEADER_CHANGED, when the upload belongs to another object.
@@ -128,6 +132,9 @@ class PayloadStore(Protocol):
 
     def staged(self, upload_id: str) -> Staging | None:
         """What is staged, or None."""
+
+    def staged_bytes(self, owner: str | None = None) -> int:
+        """What is staged altogether, or of one owner; for a quota, so it may be some moments old."""
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """The staged bytes from ``start`` on, in pieces (to compute the digest anew when an upload resumes)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from flowcept.errors import IntegrityError, OutOfRangeError, ResourceExhaustedError
 from flowcept_service.blobs.parts import UploadChunk, UploadCommit, UploadHeader
+from flowcept_service.blobs.quotas import blob_quotas
 from flowcept_service.blobs.session import Surroundings, UploadSession
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.blobs.uploads import Uploads
@@ -40,7 +42,10 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 @pytest.fixture
 def surroundings(storage: Storage) -> Iterator[Surroundings]:
     with ThreadPoolExecutor(4) as executor:
-        yield Surroundings(storage.objects, storage.payloads, executor, SIZES, lambda: NOW, lambda *_: None)
+        quotas = blob_quotas(storage.records, storage.payloads, time.monotonic)
+        yield Surroundings(
+            storage.objects, storage.payloads, executor, SIZES, quotas, lambda: NOW, lambda *_: None, lambda: "somebody"
+        )
 
 
 def promise(data: bytes) -> UploadCommit:

@@ -46,7 +46,7 @@ class Records:
     ) -> Generator[bytes, None, None]:
         raise NotImplementedError
 
-    def count(self, collection: Collection) -> int:
+    def count(self, collection: Collection, campaign_id: str | None = None) -> int:
         raise NotImplementedError
 
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:

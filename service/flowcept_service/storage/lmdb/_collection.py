@@ -92,6 +92,11 @@ class IndexedCollection:
             if data is not None:
                 yield Entry(row, data)
 
+    def count_with(self, txn: lmdb.Transaction[bytes], field: str, value: str) -> int:
+        """How many documents have a value in an indexed field; the index knows, without counting."""
+        with txn.cursor(self.indexes[field]) as cursor:
+            return int(cursor.count()) if cursor.set_key(text_key(value)) else 0
+
     def next_row(self, txn: lmdb.Transaction[bytes]) -> int:
         """The number of the row that comes next."""
         with txn.cursor(self.rows) as cursor:

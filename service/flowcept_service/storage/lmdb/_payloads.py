@@ -66,14 +66,16 @@ class LmdbPayloadStore:
         self.chunks = ChunkTable(environment)
         self.stagings = StagingTable(environment)
 
-    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
+    def stage(
+        self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None, owner: str = ""
+    ) -> Staging:
         """See ``PayloadStore.stage``."""
         fresh = payload_id or self._name(now)
 
         def operation(txn: WriteTransaction) -> Staging:
             known = self.stagings.get(txn.reader, upload_id)
             if known is None:
-                staging = Staging(upload_id, object_id, fresh, 0, 1, now)
+                staging = Staging(upload_id, object_id, fresh, 0, 1, now, owner)
             elif known.object_id != object_id:
                 raise upload_of_another_object(known, object_id)
             else:
@@ -106,6 +108,10 @@ class LmdbPayloadStore:
         """See ``PayloadStore.staged``."""
         with self._environment.read() as txn:
             return self.stagings.get(txn, upload_id)
+
+    def staged_bytes(self, owner: str | None = None) -> int:
+        """See ``PayloadStore.staged_bytes``."""
+        return sum(staging.size for staging in self.stagings.all() if owner in (None, staging.owner))
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """See ``PayloadStore.read_staged``."""

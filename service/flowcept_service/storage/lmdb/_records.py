@@ -81,9 +81,11 @@ class LmdbRecordStore:
         """See ``RecordStore.find``."""
         return find(self._environment, self._collections[collection], query, budget)
 
-    def count(self, collection: Collection) -> int:
+    def count(self, collection: Collection, campaign_id: str | None = None) -> int:
         """See ``RecordStore.count``."""
         with self._environment.read() as txn:
+            if campaign_id is not None:
+                return self._collections[collection].count_with(txn, "campaign_id", campaign_id)
             return int(txn.stat(self._collections[collection].rows)["entries"])
 
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:

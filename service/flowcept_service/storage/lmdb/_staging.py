@@ -43,6 +43,7 @@ class StagingTable:
             "size": staging.size,
             "epoch": staging.epoch,
             "updated_at": staging.updated_at,
+            "owner": staging.owner,
         }
         txn.put(text_key(staging.upload_id), bson.encode(row), self._rows)
 
@@ -60,4 +61,5 @@ class StagingTable:
 def _decode(data: bytes) -> Staging:
     row = decode(data)
     updated_at: datetime = row["updated_at"]
-    return Staging(row["upload_id"], row["object_id"], row["payload_id"], row["size"], row["epoch"], updated_at)
+    owner: str = row.get("owner", "")  # rows of older versions have none
+    return Staging(row["upload_id"], row["object_id"], row["payload_id"], row["size"], row["epoch"], updated_at, owner)

@@ -45,9 +45,11 @@ class NoObjectStore:
 class NoPayloadStore:
     """Refuses what ``storage.contract.PayloadStore`` offers, with PreconditionError (NO_DATABASE)."""
 
-    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
+    def stage(
+        self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None, owner: str = ""
+    ) -> Staging:
         """Refused."""
-        _refuse(upload_id, object_id, now, payload_id)
+        _refuse(upload_id, object_id, now, payload_id, owner)
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """Refused."""
@@ -56,6 +58,10 @@ class NoPayloadStore:
     def staged(self, upload_id: str) -> Staging | None:
         """Refused."""
         _refuse(upload_id)
+
+    def staged_bytes(self, owner: str | None = None) -> int:
+        """Refused."""
+        _refuse(owner)
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """Refused."""

@@ -77,9 +77,9 @@ class MemoryRecordStore:
         """See ``RecordStore.find``."""
         _refuse(collection, query, budget)
 
-    def count(self, collection: Collection) -> int:
+    def count(self, collection: Collection, campaign_id: str | None = None) -> int:
         """See ``RecordStore.count``."""
-        _refuse(collection)
+        _refuse(collection, campaign_id)
 
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """See ``RecordStore.delete``."""

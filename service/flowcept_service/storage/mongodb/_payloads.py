@@ -57,14 +57,16 @@ class MongodbPayloadStore:
         self.chunks = ChunkCollection(database, writers)
         self._reader = PayloadReader(database, self.chunks, pins)
 
-    def stage(self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None) -> Staging:
+    def stage(
+        self, upload_id: str, object_id: str, now: datetime, payload_id: ObjectId | None = None, owner: str = ""
+    ) -> Staging:
         """See ``PayloadStore.stage``."""
         if payload_id is None:
             # Named by the time, so that a sweep can tell how old unreferenced bytes are.
             seconds = int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
             payload_id = ObjectId(seconds + self._new_id().binary[_TIME_BYTES:])
         with self._database.errors():
-            return self._rows.take(upload_id, object_id, payload_id, now)
+            return self._rows.take(upload_id, object_id, payload_id, now, owner)
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """See ``PayloadStore.append``."""
@@ -102,6 +104,11 @@ class MongodbPayloadStore:
         with self._database.errors():
             row = self._rows.get(upload_id)
         return None if row is None else staging_of(row)
+
+    def staged_bytes(self, owner: str | None = None) -> int:
+        """See ``PayloadStore.staged_bytes``."""
+        with self._database.errors():
+            return self._rows.total(owner)
 
     def read_staged(self, staging: Staging, start: int = 0) -> Iterator[bytes]:
         """See ``PayloadStore.read_staged``."""

@@ -59,10 +59,13 @@ class MongodbRecordStore:
         """See ``RecordStore.find``."""
         return find(self._database, collection, query, budget)
 
-    def count(self, collection: Collection) -> int:
+    def count(self, collection: Collection, campaign_id: str | None = None) -> int:
         """See ``RecordStore.count``."""
         with self._database.errors():
-            return self._database.collection(collection.value).estimated_document_count()
+            rows = self._database.collection(collection.value)
+            if campaign_id is not None:
+                return rows.count_documents({"campaign_id": campaign_id})
+            return rows.estimated_document_count()
 
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """See ``RecordStore.delete``. In several transactions, if there are many."""

@@ -30,7 +30,7 @@ class StagingRows:
     def __init__(self, database: Database) -> None:
         self._rows = database.collection(UPLOADS)
 
-    def take(self, upload_id: str, object_id: str, payload_id: ObjectId, now: datetime) -> Staging:
+    def take(self, upload_id: str, object_id: str, payload_id: ObjectId, now: datetime, owner: str) -> Staging:
         """Begin an upload under a new payload, or take it over.
 
         Raises:
@@ -51,6 +51,7 @@ class StagingRows:
                 "size": 0,
                 "epoch": 1,
                 "updated_at": now,
+                "owner": owner,
                 "tail": b"",
                 "committed": False,
             }
@@ -92,6 +93,12 @@ class StagingRows:
         if not self._rows.update_one(_exactly(staging), change, session=session).matched_count:
             raise upload_busy(staging)
 
+    def total(self, owner: str | None) -> int:
+        """The bytes of all uploads that were not committed, or of those of one owner."""
+        wanted: dict[str, Any] = {"committed": False} if owner is None else {"committed": False, "owner": owner}
+        group = {"_id": None, "size": {"$sum": "$size"}}
+        return sum(row["size"] for row in self._rows.aggregate([{"$match": wanted}, {"$group": group}]))
+
     def forget_committed(self, upload_id: str) -> bool:
         """Remove the row of an upload if its bytes belong to a version; whether it was there."""
         return bool(self._rows.delete_one({"_id": upload_id, "committed": True}).deleted_count)
@@ -103,7 +110,8 @@ class StagingRows:
 
 def staging_of(row: Mapping[str, Any]) -> Staging:
     """What a row says."""
-    return Staging(row["_id"], row["object_id"], row["payload_id"], row["size"], row["epoch"], row["updated_at"])
+    owner: str = row.get("owner", "")  # rows of older versions have none
+    return Staging(row["_id"], row["object_id"], row["payload_id"], row["size"], row["epoch"], row["updated_at"], owner)
 
 
 def grown_by(staging: Staging, size: int, now: datetime) -> Staging:

@@ -1,0 +1,201 @@
+"""Ending calls whose client keeps the service waiting: each of them holds a thread, and perhaps a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any, ClassVar, Final
+
+import grpc
+import structlog
+
+from flowcept.errors import CancelledError
+from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of, with_behavior
+
+_CHECKS: Final = 4
+"""How often a wait is looked at before it is too long; so it may last a quarter longer than allowed."""
+_MAX_CHECK_SECONDS: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wait:
+    deadline: float
+    method: str
+    context: grpc.ServicerContext
+
+
+class Waits:
+    """Cancels calls that wait for their client longer than they may; one thread looks after all of them.
+
+    Args:
+        clock: Monotonic seconds.
+        ended: Told the method of each call that is cancelled.
+    """
+
+    def __init__(self, clock: Callable[[], float], ended: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._ended = ended
+        self._waits: set[_Wait] = set()
+        self._shortest = _MAX_CHECK_SECONDS * _CHECKS
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="waits", daemon=True)
+
+    def allow(self, seconds: float) -> None:
+        """Waits of so many seconds are going to be asked for."""
+        self._shortest = min(self._shortest, seconds)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @contextmanager
+    def within(self, seconds: float, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        """Around waiting for the client of a call: after so many seconds, the call is cancelled."""
+        wait = _Wait(self._clock() + seconds, method, context)
+        # Sets change in one step; no lock is needed for this.
+        self._waits.add(wait)
+        try:
+            yield
+        finally:
+            self._waits.discard(wait)
+
+    def check(self) -> None:
+        """Cancel what has waited too long."""
+        now = self._clock()
+        for wait in list(self._waits):
+            if now > wait.deadline:
+                self._waits.discard(wait)
+                self._ended(wait.method)
+                _log.warning("a call is ended because its client is idle", method=wait.method, peer=wait.context.peer())
+                wait.context.cancel()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._shortest / _CHECKS):
+            self.check()
+
+
+class DeferredRequests(HandlerInterceptor):
+    """Has a call begin before its request message is there, which comes as a `PendingRequest`.
+
+    gRPC would wait for the message in a thread of the method, for ever and before anybody knows who calls. Goes
+    outside of all interceptors that look at calls, as `AwaitedRequests` goes inside.
+    """
+
+    prefixes: ClassVar[tuple[str, ...]] = ("/",)
+
+    def replace(self, method: str, handler: Handler) -> Handler:
+        """See HandlerInterceptor."""
+        inner = behavior_of(handler)
+        if handler.request_streaming or getattr(inner, "experimental_non_blocking", False):
+            return handler
+
+        def behavior(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            return inner(PendingRequest(requests), context)
+
+        # On the wire, one message is a stream of one.
+        make = f"stream_{'stream' if handler.response_streaming else 'unary'}_rpc_method_handler"
+        made: Handler = getattr(grpc, make)(behavior, handler.request_deserializer, handler.response_serializer)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """The request message of a call, which may not be there yet."""
+
+    messages: Iterator[Any]
+
+    def take(self) -> Any:
+        """Wait for it. Raises CancelledError, when there is none."""
+        for message in self.messages:
+            return message
+        raise CancelledError("the client ended the call without a request")
+
+
+class AwaitedRequests(HandlerInterceptor):
+    """Waits for the requests that `DeferredRequests` has deferred, and no longer than allowed.
+
+    Args:
+        waits: Ends the calls.
+        seconds: The longest wait.
+    """
+
+    prefixes: ClassVar[tuple[str, ...]] = ("/",)
+
+    def __init__(self, waits: Waits, seconds: float) -> None:
+        super().__init__()
+        waits.allow(seconds)
+        self._waits = waits
+        self._seconds = seconds
+
+    def replace(self, method: str, handler: Handler) -> Handler:
+        """See HandlerInterceptor."""
+        inner = behavior_of(handler)
+        if handler.request_streaming or getattr(inner, "experimental_non_blocking", False):
+            return handler
+
+        def take(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
+            with self._waits.within(self._seconds, method, context):
+                return pending.take()
+
+        def answer(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
+            return inner(take(pending, context), context)
+
+        def stream(pending: PendingRequest, context: grpc.ServicerContext) -> Iterator[Any]:
+            yield from inner(take(pending, context), context)
+
+        return with_behavior(handler, stream if handler.response_streaming else answer)
+
+
+class IdleStreams(HandlerInterceptor):
+    """Ends streams whose client neither sends nor takes a message for long.
+
+    Args:
+        waits: Ends the calls.
+        seconds: The longest wait for a message to be sent or taken; 0: any.
+        methods: Those that are meant.
+    """
+
+    prefixes: ClassVar[tuple[str, ...]] = ("/",)
+
+    def __init__(self, waits: Waits, seconds: float, methods: frozenset[str]) -> None:
+        super().__init__()
+        if seconds:
+            waits.allow(seconds)
+        self._waits = waits
+        self._seconds = seconds
+        self._methods = methods if seconds else frozenset()
+
+    def replace(self, method: str, handler: Handler) -> Handler:
+        """See HandlerInterceptor."""
+        if method not in self._methods:
+            return handler
+        inner = behavior_of(handler)
+
+        def sent(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            while True:
+                with self._waits.within(self._seconds, method, context):
+                    message = next(requests, None)
+                if message is None:
+                    return
+                yield message
+
+        def taken(responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            for response in responses:
+                with self._waits.within(self._seconds, method, context):
+                    yield response
+
+        def behavior(request: Any, context: grpc.ServicerContext) -> Any:
+            answer = inner(sent(request, context) if handler.request_streaming else request, context)
+            return taken(answer, context) if handler.response_streaming else answer
+
+        return with_behavior(handler, behavior)
