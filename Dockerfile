@@ -62,15 +62,17 @@ ENV PATH=/opt/flowcept/bin:$PATH \
     MALLOC_TRIM_THRESHOLD_=67108864 \
     MALLOC_ARENA_MAX=2 \
     FLOWCEPT_SERVICE_LISTEN=0.0.0.0:50051 \
+    FLOWCEPT_SERVICE_HEALTH_LISTEN=0.0.0.0:50052 \
     FLOWCEPT_SERVICE_DATA_DIR=/var/lib/flowcept/data
 
 # By number, so that Kubernetes can see that it is not root; any other number works as well.
 USER 10001:10001
 WORKDIR /var/lib/flowcept
 VOLUME /var/lib/flowcept
-EXPOSE 50051
+EXPOSE 50051 50052
 STOPSIGNAL SIGTERM
+# In plain text on a port of its own, so that it works whether or not clients need TLS and tokens.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
-    CMD ["flowcept", "--target", "127.0.0.1:50051", "health"]
+    CMD ["flowcept", "--target", "127.0.0.1:50052", "health"]
 ENTRYPOINT ["flowcept-service"]
 CMD ["serve"]
