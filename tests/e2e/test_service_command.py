@@ -18,6 +18,7 @@ import pytest
 
 from flowcept.v1.blob_store_service_pb2 import UploadRequest
 from tests.support.blobs import MIB, Blobs, chunk, chunks, header, pattern
+from tests.support.conditions import eventually
 from tests.support.server import ServerProcess
 
 
@@ -52,8 +53,13 @@ def test_a_port_in_use_is_refused(server: ServerProcess, tmp_path: Path) -> None
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
-    done = run("serve", "--listen", "192.0.2.1:50051", "--data-dir", str(tmp_path))
-    refused(done, 2, "192.0.2.1:50051")
+    done = run("serve", "--insecure", "--listen", "192.0.2.1:50051", "--data-dir", str(tmp_path))
+    refused(done, 2, "192.0.2.1:50051", "no such address")
+
+
+def test_an_address_that_others_reach_needs_protection_or_a_word(tmp_path: Path) -> None:
+    done = run("serve", "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path))
+    refused(done, 2, "0.0.0.0:0", "--auth-tokens-file", "--tls-cert-file", "--insecure")
 
 
 def test_a_malformed_address_is_refused() -> None:
@@ -75,6 +81,7 @@ def test_the_ready_file_tells_the_address_and_is_gone_at_the_end(server: ServerP
 
 
 def test_the_log_tells_where_it_listens_on_standard_error_as_json(server: ServerProcess) -> None:
+    eventually(lambda: "\n" in server.log.read_text())
     first = json.loads(server.log.read_text().splitlines()[0])
     assert (first["event"], first["address"], first["data_dir"]) == ("listening", server.target, str(server.data_dir))
 

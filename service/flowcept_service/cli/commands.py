@@ -10,8 +10,10 @@ import click
 from flowcept.errors import FlowceptError
 from flowcept_service.cli.backup import backup, restore
 from flowcept_service.cli.compact import compact
+from flowcept_service.cli.config import config
 from flowcept_service.cli.exits import exit_code
 from flowcept_service.cli.status import status
+from flowcept_service.cli.token import token
 from flowcept_service.cli.transfer import transfer
 from flowcept_service.config import STORES, ServiceSettings, settings_table
 
@@ -120,5 +122,5 @@ def metrics() -> None:
     click.echo(metrics_page(), nl=False)
 
 
-for command in (status, transfer, backup, restore, compact):
+for command in (config, token, status, transfer, backup, restore, compact):
     main.add_command(command)

@@ -5,31 +5,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from flowcept.config_values import boolean, optional_path, optional_text, seconds, text
 from flowcept.errors import InvalidArgumentError
 from flowcept_service.config.declaring import setting
+from flowcept_service.security.urls import is_protected
 
 
 def _optional_url(value: object) -> str | None:
-    """An ``https`` URL; plain ``http`` only to this machine, since keys that arrive unprotected prove nothing."""
+    """A URL whose answers can be trusted."""
     url = text(value)
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return url
-    if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+    if is_protected(url):
         return url
     raise ValueError("it must be an https URL, such as https://login.example.org/realms/science")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
+from dataclasses import replace
 
 import grpc
 
@@ -13,6 +15,9 @@ from flowcept_service.rpc.authentication import Authentication
 from flowcept_service.rpc.authorization import Authorization
 from flowcept_service.security.authentication import Authenticator
 from flowcept_service.security.certificates import Certificates, watched_certificates
+from flowcept_service.security.issuer import Issuer
+from flowcept_service.security.keys import KeyRing
+from flowcept_service.security.oidc import Claims, JwtVerifier
 from flowcept_service.security.tokens import read_tokens
 from flowcept_service.security.watched import Watched
 from flowcept_service.server.stores import now
@@ -28,7 +33,7 @@ def access_control(options: SecurityOptions) -> list[grpc.ServerInterceptor]:
         return []
     file = options.auth_tokens_file
     tokens = None if file is None else Watched("the tokens file", [file], lambda content: read_tokens(content[0]))
-    authenticator = Authenticator(None if tokens is None else tokens.current, None, now)
+    authenticator = Authenticator(None if tokens is None else tokens.current, _verifier(options), now)
     # Who calls, then what they may do.
     return [Authentication(authenticator), Authorization()]
 
@@ -81,6 +86,24 @@ def check_exposure(listen: str, options: SecurityOptions) -> None:
             field="insecure",
             listen=listen,
         )
+
+
+def _verifier(options: SecurityOptions) -> JwtVerifier | None:
+    if options.auth_oidc_issuer is None or options.auth_oidc_audience is None:
+        return None
+    issuer = Issuer(options.auth_oidc_issuer, options.auth_oidc_jwks_url, options.auth_oidc_ca_file)
+    keys = KeyRing(issuer.fetch_keys, time.monotonic)
+    # Now, so that the first call finds them. An issuer that is away does not keep the service from starting.
+    keys.refresh()
+    claims = Claims(
+        issuer=options.auth_oidc_issuer,
+        audience=options.auth_oidc_audience,
+        skew_seconds=options.auth_oidc_clock_skew_seconds,
+        campaigns=options.auth_oidc_campaigns_claim,
+    )
+    if options.auth_oidc_scopes_claim is not None:
+        claims = replace(claims, scopes=(options.auth_oidc_scopes_claim,))
+    return JwtVerifier(keys, claims)
 
 
 def _stays_on_this_machine(listen: str) -> bool:
