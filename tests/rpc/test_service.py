@@ -16,8 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from flowcept.v1.blob_store_service_pb2 import DownloadRequest, GetObjectRequest, UploadRequest
+from flowcept.v1.provenance_service_pb2 import COLLECTION_TASKS, PublishRequest, QueryRequest, SubscribeRequest
+from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.server.service import Service
 from tests.support.blobs import MIB, Blobs, chunks, commit, failure_of, header, pattern
+from tests.support.provenance import task
 from tests.support.server import service_in_process
 
 SERVICES = ["flowcept.v1.BlobStore", "flowcept.v1.Provenance"]
@@ -139,6 +142,43 @@ def test_an_upload_that_outlasts_the_grace_period_keeps_what_arrived(tmp_path: P
         assert staged >= 8 * MIB
         blobs.upload([header(), *chunks(data, start=staged), commit(data)])
         assert blobs.get() == data
+
+
+def test_calls_that_outlast_the_grace_period_end_with_a_status_that_asks_for_another_attempt(tmp_path: Path) -> None:
+    with service_in_process(tmp_path / "data") as service, grpc.insecure_channel(service.target) as channel:
+        blobs = Blobs(channel)
+        blobs.put(pattern(64 * MIB), "u1")
+        provenance = ProvenanceStub(channel)
+        for start in range(0, 1000, 100):
+            messages = [task(f"t{n}", filling="x" * 20_000) for n in range(start, start + 100)]
+            provenance.Publish(PublishRequest(messages=messages))
+        streams: list[Any] = [
+            blobs.stub.Download(DownloadRequest(object_id="object")),
+            provenance.Query(QueryRequest(collection=COLLECTION_TASKS)),
+            provenance.Subscribe(SubscribeRequest()),
+        ]
+        for stream in streams:
+            next(stream)
+        service.stop(0.1)
+        for stream in streams:
+            with pytest.raises(grpc.RpcError) as caught:
+                list(stream)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_draining_service_lives_and_says_that_it_is_not_ready_before_it_refuses_calls(tmp_path: Path) -> None:
+    seen: list[tuple[bool, bool]] = []
+    with service_in_process(tmp_path / "data") as service:
+        close = service.admission.close
+
+        def closing() -> None:
+            health = service.observation.health
+            seen.append((bool(health.not_ready), bool(health.not_alive)))
+            close()
+
+        service.admission.close = closing  # type: ignore[method-assign]  # looked at in the middle
+        service.stop(0.0)
+    assert seen[0] == (True, False)
 
 
 def _refusal(blobs: Blobs) -> str:

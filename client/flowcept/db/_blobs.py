@@ -257,7 +257,7 @@ class BlobMethods(ServiceBound):
             object_id=text("object_id", object_id),
             expected_version=version_number("expected_version", expected_version),
         )
-        return self._blob(self.connection.call(lambda stubs: stubs.blobs.DeleteObject, request).object)
+        return self._blob(self.connection.call_unrepeatable(lambda stubs: stubs.blobs.DeleteObject, request).object)
 
     def upload_state(self, upload_id: str) -> tuple[int, BlobObject | None]:
         """How many bytes of an upload are staged, and the version once it was committed."""

@@ -13,10 +13,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from flowcept.config import ClientSettings
-from flowcept.errors import CancelledError
+from flowcept.errors import CancelledError, Reason, UnavailableError
 from flowcept.transport._channel import open_channel
 from flowcept.transport._errors import translated
-from flowcept.transport._retry import Timing
+from flowcept.transport._retry import Patience, Timing
 from flowcept.transport._stream import ResponseStream, idle_error
 from flowcept.transport._token import Metadata, TokenSource
 from flowcept.transport._trace import trace_metadata
@@ -104,6 +104,23 @@ class Connection:
         deadline = self.settings.timeout if timeout is None else timeout
         with translated(self.settings.target):
             return method(self.stubs())(request, timeout=deadline, metadata=self._metadata())
+
+    def call_unrepeatable(
+        self, method: Callable[[Stubs], grpc.UnaryUnaryMultiCallable[Request, Response]], request: Request
+    ) -> Response:
+        """Like ``call``, for what must not be asked for twice once it may have happened.
+
+        It is repeated only where the service refuses because it shuts down: that one has done nothing, and the next
+        attempt reaches another one, or its successor.
+        """
+        patience = Patience(self.settings.retry, self.settings.idle_timeout, self.timing)
+        while True:
+            try:
+                return self.call(method, request)
+            except UnavailableError as error:
+                if error.reason is not Reason.DRAINING:
+                    raise
+                patience.wait(error)
 
     def stream(
         self, method: Callable[[Stubs], grpc.UnaryStreamMultiCallable[Request, Response]], request: Request

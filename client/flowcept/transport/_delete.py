@@ -26,5 +26,5 @@ def delete_records(
         FlowceptError: As ``Provenance.DeleteRecords`` documents.
     """
     request = pb.DeleteRecordsRequest(workflow_id=workflow_id, campaign_id=campaign_id)
-    response = connection.call(lambda stubs: stubs.provenance.DeleteRecords, request)
+    response = connection.call_unrepeatable(lambda stubs: stubs.provenance.DeleteRecords, request)
     return Deleted(response.task_count, response.workflow_count, response.agent_count)
