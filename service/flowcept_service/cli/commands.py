@@ -9,6 +9,7 @@ import click
 
 from flowcept.errors import FlowceptError
 from flowcept_service.cli.backup import backup, restore
+from flowcept_service.cli.check import check
 from flowcept_service.cli.compact import compact
 from flowcept_service.cli.config import config
 from flowcept_service.cli.exits import exit_code
@@ -122,5 +123,5 @@ def metrics() -> None:
     click.echo(metrics_page(), nl=False)
 
 
-for command in (config, token, status, transfer, backup, restore, compact):
+for command in (config, token, status, transfer, backup, restore, check, compact):
     main.add_command(command)

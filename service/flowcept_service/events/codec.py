@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from google.protobuf.message import DecodeError
+
 from flowcept.v1.event_pb2 import Event
 from flowcept.v1.provenance_service_pb2 import SubscribeResponse
-from flowcept_service.domain.events import EventAction, EventDraft, EventKind, LoggedEvent
+from flowcept_service.domain.events import EventAction, EventBlock, EventDraft, EventKind, LoggedEvent
 from flowcept_service.domain.identifiers import MAX_IDENTIFIER_BYTES
 from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.wire import read_varint, varint
@@ -101,6 +103,17 @@ class ProtobufEventReader:
 def decode_events(frames: bytes) -> Sequence[Event]:
     """The events in joined frames; their strings and documents are made when asked for."""
     return SubscribeResponse.FromString(frames).events
+
+
+def block_problem(block: EventBlock) -> str:
+    """What is wrong with a block's events: that they cannot be decoded, or do not follow one another; else nothing."""
+    try:
+        sequences = [event.sequence for event in decode_events(block.frames)]
+    except DecodeError:
+        return "the events cannot be decoded"
+    if sequences == list(range(block.first, block.last + 1)):
+        return ""
+    return f"the block is to hold events {block.first} to {block.last}, and holds {len(sequences)} others"
 
 
 def frame_event(event: Event) -> bytes:

@@ -1,4 +1,4 @@
-"""Work on the files of an embedded store, outside of a service: backup, restore, compaction."""
+"""Work on the files of an embedded store, outside of a service: backup, restore, check, compaction."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import Final
 
 from flowcept.errors import InvalidArgumentError
 from flowcept_service.config import ServiceSettings
-from flowcept_service.events.codec import move_sequences
+from flowcept_service.events.codec import block_problem, move_sequences
 from flowcept_service.replication.state import decode_state
 from flowcept_service.server.stores import NO_DATABASE, now
+from flowcept_service.storage.lmdb.check import Finding, StoreCheck
 from flowcept_service.storage.lmdb.offline import Backup, Compaction, Restore
+
+__all__ = ["Finding", "StoreCheck", "open_backup", "open_check", "open_compaction", "open_restore"]
 
 _INSTEAD: Final = {
     "backup": "back it up with MongoDB's own tools: `mongodump --oplog`, a snapshot of a member's volume, or the "
     "backup of your MongoDB operator",
     "restore": "restore it with MongoDB's own tools: `mongorestore --oplogReplay`, or the backup of your MongoDB "
     "operator",
+    "check": "MongoDB checks its files itself (`db.collection.validate()`), and `flowcept-service transfer --verify` "
+    "into an embedded store reads every byte and compares it with its digest",
     "compact": "MongoDB reuses freed space by itself; to give it back to the disk, use its command `compact` on one "
     "member after the other",
 }
@@ -43,7 +48,7 @@ def open_restore(settings: ServiceSettings, source: str, *, keep_sequence: bool)
         _directory(settings, "restore"),
         now=now,
         move=None if keep_sequence else move_sequences,
-        is_complete=lambda state: decode_state(state).copying is None,
+        is_complete=_is_complete,
     )
 
 
@@ -55,6 +60,20 @@ def open_compaction(settings: ServiceSettings) -> Compaction:
         FlowceptError: As ``Compaction``.
     """
     return Compaction(_directory(settings, "compact"))
+
+
+def open_check(settings: ServiceSettings, *, repair: bool) -> StoreCheck:
+    """Begin a check of the embedded store.
+
+    Raises:
+        InvalidArgumentError: The data is kept elsewhere.
+        FlowceptError: As ``StoreCheck``.
+    """
+    return StoreCheck(_directory(settings, "check"), problem_of=block_problem, is_complete=_is_complete, repair=repair)
+
+
+def _is_complete(state: bytes) -> bool:
+    return decode_state(state).copying is None
 
 
 def _directory(settings: ServiceSettings, command: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Final
 
 from bson import ObjectId
 
-from flowcept_service.storage.lmdb._environment import Environment
+from flowcept_service.storage.lmdb._environment import Environment, Table
 from flowcept_service.storage.lmdb._keys import NUMBER
 from flowcept_service.storage.lmdb._pages import drop_pages
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
@@ -107,16 +107,7 @@ class ChunkTable:
 
     def delete_some(self, txn: WriteTransaction, payload_id: ObjectId) -> bool:
         """Delete up to ``DELETED_AT_ONCE`` values of a payload; whether there may be more."""
-        prefix = payload_id.binary
-        keys: list[bytes] = []
-        with txn.reader.cursor(self._rows) as cursor:
-            found = cursor.set_range(prefix)
-            while found and len(keys) < DELETED_AT_ONCE and cursor.key()[:_ID_BYTES] == prefix:
-                keys.append(cursor.key())
-                found = cursor.next()
-        for key in keys:
-            txn.delete(key, self._rows)
-        return len(keys) == DELETED_AT_ONCE
+        return delete_chunks(txn, self._rows, payload_id.binary)
 
     def payloads(self) -> Iterator[ObjectId]:
         """Every payload that has bytes, in order, without reading them."""
@@ -131,3 +122,16 @@ class ChunkTable:
             if not found:
                 return
             yield from found
+
+
+def delete_chunks(txn: WriteTransaction, table: Table, prefix: bytes) -> bool:
+    """Delete up to ``DELETED_AT_ONCE`` values of a payload; whether there may be more."""
+    keys: list[bytes] = []
+    with txn.reader.cursor(table) as cursor:
+        found = cursor.set_range(prefix)
+        while found and len(keys) < DELETED_AT_ONCE and cursor.key()[:_ID_BYTES] == prefix:
+            keys.append(cursor.key())
+            found = cursor.next()
+    for key in keys:
+        txn.delete(key, table)
+    return len(keys) == DELETED_AT_ONCE

@@ -134,14 +134,14 @@ class IndexedCollection:
             old, new = before.get(name), after.get(name)
             if old == new:
                 continue
-            old_keys, new_keys = _index_keys(old), _index_keys(new)
+            old_keys, new_keys = index_keys(old), index_keys(new)
             for key in old_keys - new_keys:
                 txn.delete(key, table, row)
             for key in new_keys - old_keys:
                 txn.put(key, row, table)
 
 
-def _index_keys(value: Any) -> set[bytes]:
+def index_keys(value: Any) -> set[bytes]:
     """The keys of a field's value: that of a string, or of each string in an array, for an equality matches both."""
     if isinstance(value, str):
         return {text_key(value)}

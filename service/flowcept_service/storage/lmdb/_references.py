@@ -19,7 +19,7 @@ REFERENCE_TABLES: Final[Mapping[str, TableKind]] = {
     "payload_garbage": TableKind(),
     **SMALL_TABLES,
 }
-_ROW: Final = Struct(">QQ32s")
+REFERENCE: Final = Struct(">QQ32s")
 """Size, number of versions that refer to the payload, SHA-256."""
 
 
@@ -45,7 +45,7 @@ class PayloadReferences:
             self._count(txn, key, row, 1)
             return
         digest = bytes.fromhex(payload.sha256)
-        txn.put(key, _ROW.pack(payload.size, 1, digest), self._rows)
+        txn.put(key, REFERENCE.pack(payload.size, 1, digest), self._rows)
         txn.put(digest, key, self._digests)
         txn.delete(key, self._garbage)
         if payload.inline is not None:
@@ -64,7 +64,7 @@ class PayloadReferences:
         row = txn.get(key, self._rows)
         if row is None:
             return
-        _, count, digest = _ROW.unpack(row)
+        _, count, digest = REFERENCE.unpack(row)
         if count > 1:
             self._count(txn, key, row, -1)
             return
@@ -73,8 +73,8 @@ class PayloadReferences:
         txn.put(key, b"", self._garbage)
 
     def _count(self, txn: WriteTransaction, key: bytes, row: bytes, change: int) -> None:
-        size, count, digest = _ROW.unpack(row)
-        txn.put(key, _ROW.pack(size, count + change, digest), self._rows)
+        size, count, digest = REFERENCE.unpack(row)
+        txn.put(key, REFERENCE.pack(size, count + change, digest), self._rows)
 
     def find(self, txn: WriteTransaction, size: int, sha256: str) -> Payload | None:
         """A payload of this size and digest that a version refers to."""
@@ -83,7 +83,7 @@ class PayloadReferences:
             while found:
                 key = cursor.value()
                 row = txn.get(key, self._rows)
-                if row is not None and _ROW.unpack(row)[0] == size:
+                if row is not None and REFERENCE.unpack(row)[0] == size:
                     return Payload(ObjectId(key), size, sha256)
                 found = cursor.next_dup()
         return None

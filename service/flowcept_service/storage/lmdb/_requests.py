@@ -39,7 +39,7 @@ class Requests:
         """Keep a result."""
         key = text_key(request_id)
         txn.put(key, document, self._rows)
-        txn.put(_time_key(now), key, self._times)
+        txn.put(key_of_time(now), key, self._times)
 
     def kept(self, txn: lmdb.Transaction[bytes], after: bytes, limit: int) -> tuple[list[KeptRequest], bytes]:
         """Results behind a place, the oldest first, and the place of the last; no place when there are no more."""
@@ -65,7 +65,7 @@ class Requests:
 
     def expire(self, txn: WriteTransaction, before: datetime, limit: int) -> int:
         """Forget up to ``limit`` of the results that are older; how many these were."""
-        end = _time_key(before)
+        end = key_of_time(before)
         expired: list[tuple[bytes, bytes]] = []
         with txn.reader.cursor(self._times) as cursor:
             found = cursor.first()
@@ -90,5 +90,6 @@ def _time(time_key: bytes) -> datetime:
     return datetime.fromtimestamp(NUMBER.unpack(time_key)[0] / 1000, UTC)
 
 
-def _time_key(when: datetime) -> bytes:
+def key_of_time(when: datetime) -> bytes:
+    """The key of a time."""
     return NUMBER.pack(int(when.timestamp() * 1000))

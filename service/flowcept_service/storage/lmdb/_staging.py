@@ -32,7 +32,7 @@ class StagingTable:
     def get(self, txn: lmdb.Transaction[bytes], upload_id: str) -> Staging | None:
         """What an upload has staged, or None."""
         data = txn.get(text_key(upload_id), db=self._rows)
-        return None if data is None else _decode(data)
+        return None if data is None else decode_staging(data)
 
     def put(self, txn: WriteTransaction, staging: Staging) -> None:
         """Set what an upload has staged."""
@@ -55,10 +55,11 @@ class StagingTable:
         """Every upload, as of one moment. There are as many as clients have begun within the retention."""
         with self._environment.read() as txn, txn.cursor(self._rows) as cursor:
             rows = [value for _, value in cursor]
-        return map(_decode, rows)
+        return map(decode_staging, rows)
 
 
-def _decode(data: bytes) -> Staging:
+def decode_staging(data: bytes) -> Staging:
+    """The staging that a row holds."""
     row = decode(data)
     updated_at: datetime = row["updated_at"]
     owner: str = row.get("owner", "")  # rows of older versions have none

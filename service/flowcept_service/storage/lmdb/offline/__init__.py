@@ -3,5 +3,6 @@
 from flowcept_service.storage.lmdb.offline._backup import Backup
 from flowcept_service.storage.lmdb.offline._compact import Compacted, Compaction
 from flowcept_service.storage.lmdb.offline._restore import Restore
+from flowcept_service.storage.lmdb.offline._snapshot import Snapshot
 
-__all__ = ["Backup", "Compacted", "Compaction", "Restore"]
+__all__ = ["Backup", "Compacted", "Compaction", "Restore", "Snapshot"]
