@@ -157,9 +157,13 @@ def test_backups_under_load_lack_no_bytes(tmp_path: Path) -> None:
             while written() < before + 10:
                 time.sleep(0.01)
             backed_up(server.data_dir, tmp_path / f"backup{number}")
+            checked = run_here("check", "--in-process", "--data-dir", str(server.data_dir), "--json")
+            assert checked.json["clean"], checked.out
 
     last = 0
     for number in range(5):
+        checked = run_here("check", "--in-process", "--data-dir", str(tmp_path / f"backup{number}"), "--json")
+        assert checked.json["clean"], checked.out
         with opened(lmdb_address(tmp_path / f"backup{number}")) as copy:
             assert assert_every_version_has_its_bytes(copy) > 10
             bounds = copy.events.bounds()

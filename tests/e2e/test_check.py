@@ -22,7 +22,7 @@ from flowcept_service.storage.lmdb._tables import TABLES
 from tests.conformance.copying import contents
 from tests.support.blobs import pattern
 from tests.support.server import ServerProcess
-from tests.support.stores import Finished, fill, lmdb_address, opened, run_here
+from tests.support.stores import Finished, fill, lmdb_address, opened, run_command, run_here
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def inside(store: Path, role: str) -> Iterator[Hand]:
 
 
 def check(store: Path, *options: str) -> Finished:
-    return run_here("check", "--data-dir", str(store), "--json", *options)
+    return run_here("check", "--in-process", "--data-dir", str(store), "--json", *options)
 
 
 def kinds(done: Finished) -> list[str]:
@@ -401,12 +401,36 @@ def test_what_is_wrong_is_said_in_words(store: Path) -> None:
     with inside(store, "records") as hand:
         hand.delete("tasks._id", TASK)
 
-    done = run_here("check", "--data-dir", str(store))
+    done = run_here("check", "--in-process", "--data-dir", str(store))
 
     assert done.code == 6
     assert "key-missing: tasks t3: the document is not found by its name [repairable]" in done.out
     assert "1 things are wrong" in done.out
     assert "--repair" in done.err
+
+
+@pytest.mark.parametrize("role", ["records", "payloads"])
+def test_a_file_that_was_cut_off_is_found(store: Path, role: str) -> None:
+    file = store / role / "data.mdb"
+    with file.open("r+b") as opened_file:
+        opened_file.truncate(file.stat().st_size // 8)
+
+    done = run_command("check", "--data-dir", str(store), "--json")
+
+    assert done.code == 6
+    assert kinds(done) == ["database-unreadable"]
+
+
+def test_damaged_pages_end_the_check_with_a_finding(store: Path) -> None:
+    file = store / "records" / "data.mdb"
+    with file.open("r+b") as opened_file:
+        for page in range(2, file.stat().st_size // 4096):
+            opened_file.seek(page * 4096 + 10)
+            opened_file.write(b"\xff\xff")
+
+    done = run_command("check", "--data-dir", str(store), "--json")
+
+    assert (done.code, "Traceback" in done.err) in {(1, False), (6, False)}, done.err
 
 
 def test_there_must_be_a_store(tmp_path: Path) -> None:
@@ -416,6 +440,6 @@ def test_there_must_be_a_store(tmp_path: Path) -> None:
 
 
 def test_mongodb_is_refused_with_what_to_do_instead() -> None:
-    done = run_here("check", "--store", "mongodb")
+    done = run_here("check", "--in-process", "--store", "mongodb")
     assert done.code == 2
     assert "transfer --verify" in done.err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowcept_service.cli.exits import EXIT_INTEGRITY
+from flowcept_service.cli.exits import EXIT_FAILURE, EXIT_INTEGRITY
 from flowcept_service.cli.offline import load_settings, reported, store_options
 from flowcept_service.cli.progress import Output, size_text, stopping_at_signals, watched
 
 if TYPE_CHECKING:
     from flowcept_service.server.offline import Finding, StoreCheck
 
+_DAMAGE_SIGNALS = ("SIGBUS", "SIGSEGV", "SIGABRT")
 _SHOWN = 1000
 """Findings that are listed; the rest are counted."""
 _EPILOG = """\b
@@ -34,8 +37,11 @@ Exit codes:
 
 @click.command(epilog=_EPILOG)
 @click.option("--repair", is_flag=True, help="Put right what follows from something else that is there.")
+@click.option("--in-process", is_flag=True, hidden=True, help="What runs in the process of its own.")
 @store_options
-def check(*, repair: bool, data_dir: str | None, store: str | None, as_json: bool, quiet: bool) -> None:
+def check(
+    *, repair: bool, in_process: bool, data_dir: str | None, store: str | None, as_json: bool, quiet: bool
+) -> None:
     """Check an embedded store, or a backup: every byte, index, history and event.
 
     Without --repair nothing is changed, and the service may run: what is checked is the state of one moment. With it,
@@ -46,6 +52,12 @@ def check(*, repair: bool, data_dir: str | None, store: str | None, as_json: boo
         flowcept-service check --data-dir flowcept-data
         flowcept-service check --data-dir backups/monday --json
     """  # noqa: D301 - the backspace character tells click to keep the lines
+    if not in_process:
+        options = {"--data-dir": data_dir, "--store": store}
+        flags = {"--repair": repair, "--json": as_json, "--quiet": quiet}
+        given = [text for name, value in options.items() if value is not None for text in (name, value)]
+        sys.exit(_guarded([*given, *(name for name, is_set in flags.items() if is_set)], as_json=as_json))
+
     from flowcept_service.server.offline import open_check
 
     with reported("check"):
@@ -62,6 +74,32 @@ def check(*, repair: bool, data_dir: str | None, store: str | None, as_json: boo
             _print(job, result)
         if result.damage:
             sys.exit(EXIT_INTEGRITY)
+
+
+def _guarded(arguments: list[str], *, as_json: bool) -> int:
+    """Check in a process of its own, because reading a database whose pages are damaged can end the process.
+
+    Returns:
+        The exit code.
+    """
+    command = [sys.executable, "-m", "flowcept_service", "check", "--in-process", *arguments]
+    with subprocess.Popen(command) as process, stopping_at_signals(process.terminate):  # noqa: S603 - this program
+        code = process.wait()
+    if code >= 0:
+        return code
+    name = signal.Signals(-code).name
+    if name not in _DAMAGE_SIGNALS:
+        click.echo(f"flowcept-service check: the check was ended by {name}", err=True)
+        return EXIT_FAILURE
+    problem = f"reading it ended with {name}: pages of the database are missing or damaged; restore a backup"
+    kind = "database-unreadable"
+    finding = {"kind": kind, "where": "", "what": "", "problem": problem, "damage": True, "repairable": False}
+    if as_json:
+        findings = [{**finding, "repaired": False}]
+        click.echo(json.dumps({"clean": False, "damage": 1, "repaired": 0, "counts": {kind: 1}, "findings": findings}))
+    else:
+        click.echo(f"{kind}: {problem} [not repairable]")
+    return EXIT_INTEGRITY
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from threading import Event
 from typing import Final
 
 import lmdb
+from bson.errors import InvalidId
 
 from flowcept.errors import CancelledError
 from flowcept_service.domain.records import Collection, Document
@@ -24,6 +26,8 @@ from flowcept_service.storage.lmdb.check._references import ReferenceCheck, Tall
 from flowcept_service.storage.lmdb.check._requests import check_requests
 from flowcept_service.storage.lmdb.offline import Snapshot
 
+_DAMAGED: Final = (lmdb.Error, struct.error, IndexError, InvalidId)
+"""What reading rows raises whose keys or values have a form that nobody gives them."""
 _REPAIRED_AT_ONCE: Final = 500
 """Repairs in one transaction."""
 
@@ -119,7 +123,7 @@ class StoreCheck:
     def _find(self) -> Iterator[Finding]:
         try:
             yield from self._find_readable()
-        except lmdb.Error as error:
+        except _DAMAGED as error:
             problem = f"the database is damaged ({error}); restore a backup"
             yield Finding(Kind.DATABASE_UNREADABLE, self.checked.stage, str(self._snapshot.directory), problem)
 

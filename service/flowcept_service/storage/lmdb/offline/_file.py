@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import lmdb
 
-from flowcept.errors import NotFoundError, Reason
+from flowcept.errors import NotFoundError, PreconditionError, Reason
 from flowcept_service.storage.lmdb._environment import (
     LMDB_FORMAT,
     MAX_TABLES,
@@ -69,20 +69,23 @@ class StoreFile:
                 lib_version=LMDB_FORMAT,
             )
             try:
-                self._check(role)
-                self._tables = {name: self._env.open_db(name.encode(), create=False) for name in TABLES[role]}
+                self.meta = self._open_table(META)
+                with self._env.begin() as txn:
+                    check_stamp(txn.get(SCHEMA_KEY, db=self.meta), role, self.directory)
+                self._tables = {name: self._open_table(name) for name in TABLES[role]}
             except BaseException:
                 self._env.close()
                 raise
 
-    def _check(self, role: str) -> None:
+    def _open_table(self, name: str) -> Table:
         try:
-            self.meta = self._env.open_db(META.encode(), create=False)
-        except lmdb.NotFoundError:
-            check_stamp(None, role, self.directory)
-            raise
-        with self._env.begin() as txn:
-            check_stamp(txn.get(SCHEMA_KEY, db=self.meta), role, self.directory)
+            return self._env.open_db(name.encode(), create=False)
+        except lmdb.NotFoundError as error:
+            raise PreconditionError(
+                f"{self.path} has no table {name}: it is damaged, or no store of this version; restore a backup",
+                reason=Reason.STORAGE_INCOMPATIBLE,
+                directory=self.directory,
+            ) from error
 
     @contextmanager
     def translated(self) -> Iterator[None]:
