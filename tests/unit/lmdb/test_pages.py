@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowcept_service.domain.objects import ObjectChange, ObjectFields
+from flowcept_service.domain.objects import ObjectChange, ObjectFields, Staging
+from flowcept_service.storage.lmdb import LmdbStorage
 from tests.conformance.harness import FakeClock, payload_of
 from tests.unit.lmdb.conftest import Open
 
@@ -19,12 +20,20 @@ def resident_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
+PART = b"0123456789abcdef" * (4 * MIB // 16)
+
+
+def stage(store: LmdbStorage, clock: FakeClock) -> Staging:
+    """Stage a large payload."""
+    staging = store.payloads.stage("u", "a", clock())
+    for _ in range(SIZE // len(PART)):
+        staging = store.payloads.append(staging, [PART], clock())
+    return staging
+
+
 def test_reading_a_payload_keeps_none_of_it(tmp_path: Path, open_store: Open, clock: FakeClock) -> None:
     store = open_store(tmp_path)
-    part = b"0123456789abcdef" * (4 * MIB // 16)
-    staging = store.payloads.stage("u", "a", clock())
-    for _ in range(SIZE // len(part)):
-        staging = store.payloads.append(staging, [part], clock())
+    staging = stage(store, clock)
     change = ObjectChange("a", ObjectFields(), True, "u", clock(), payload=payload_of(staging, b""))
     version = store.objects.commit(change).object
     pieces = store.payloads.read(version, 0, SIZE, MIB)
@@ -34,4 +43,14 @@ def test_reading_a_payload_keeps_none_of_it(tmp_path: Path, open_store: Open, cl
     total = sum(map(len, pieces))
 
     assert total == SIZE - MIB
+    assert resident_bytes() - before < 24 * MIB
+
+
+def test_removing_a_payload_keeps_none_of_it(tmp_path: Path, open_store: Open, clock: FakeClock) -> None:
+    store = open_store(tmp_path)
+    stage(store, clock)
+    before = resident_bytes()
+
+    assert store.payloads.discard("u")
+
     assert resident_bytes() - before < 24 * MIB

@@ -16,6 +16,7 @@ from flowcept.errors import PreconditionError, Reason
 from flowcept_service.domain.store_state import DatabaseSize
 from flowcept_service.storage.lmdb._errors import storage_closed, translate
 from flowcept_service.storage.lmdb._gate import Gate
+from flowcept_service.storage.lmdb._pages import drop_file_pages
 from flowcept_service.storage.lmdb._settings import LmdbSettings
 
 Table = _Database
@@ -31,6 +32,8 @@ MAX_TABLES = 64
 LMDB_FORMAT = 0
 """The file format of LMDB 0.9, which every LMDB tool reads; the library brings a second one that is incompatible."""
 META = "meta"
+DATA_FILE = "data.mdb"
+"""The name that LMDB gives the file."""
 SCHEMA_KEY = b"schema"
 
 
@@ -88,6 +91,7 @@ class Environment:
 
     def __init__(self, directory: Path, role: str, tables: Mapping[str, TableKind], settings: LmdbSettings) -> None:
         self.directory = directory
+        self._file = (directory / DATA_FILE).resolve()
         self.role = role
         self._gate = Gate(lambda: storage_closed(directory))
         try:
@@ -181,6 +185,15 @@ class Environment:
         """Let pages be used again that a killed process (a backup, say) was reading."""
         with self.read():
             self._env.reader_check()
+
+    def drop_pages(self) -> None:
+        """Give back what reading and writing has mapped; see ``_pages``."""
+        # As a reader, so that the map stays where it is.
+        self._gate.enter()
+        try:
+            drop_file_pages(self._file)
+        finally:
+            self._gate.leave()
 
     def begin_write(self) -> ReadTransaction:
         """A write transaction; only the writer's thread asks for one."""

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
+from pathlib import Path
+
+_MAPS = Path("/proc/self/maps")
 
 
 class _PyBuffer(ctypes.Structure):
@@ -56,3 +60,22 @@ def drop_pages(view: memoryview) -> None:
             _madvise(first, end - first, mmap.MADV_DONTNEED)
     finally:
         _release_buffer(ctypes.byref(buffer))
+
+
+def drop_file_pages(file: Path) -> None:
+    """The same for every map of a file, as far as it is read-only and shared; the file must stay mapped meanwhile.
+
+    For what LMDB itself looks at. It touches a few bytes here and there, but where the kernel caches a file in large
+    pieces, each of these maps a piece as a whole: writing or deleting gigabytes would map a good part of them.
+    """
+    name = b" " + os.fsencode(file)
+    try:
+        maps = _MAPS.read_bytes()
+    except OSError:
+        return
+    for line in maps.splitlines():
+        if line.endswith(name):
+            addresses, rights = line.split()[:2]
+            if rights == b"r--s":
+                start, end = (int(address, 16) for address in addresses.split(b"-"))
+                _madvise(start, end - start, mmap.MADV_DONTNEED)

@@ -102,7 +102,9 @@ class LmdbPayloadStore:
             self.stagings.put(txn, grown)
             return grown
 
-        return self._writer.submit(operation, size=size)
+        grown = self._writer.submit(operation, size=size)
+        self._environment.drop_pages()
+        return grown
 
     def staged(self, upload_id: str) -> Staging | None:
         """See ``PayloadStore.staged``."""
@@ -201,7 +203,7 @@ class LmdbPayloadStore:
             for payload_id in removed:
                 removed_bytes += self.chunks.size(payload_id) + self._references.small.size(payload_id)
                 while self._writer.submit(partial(self.chunks.delete_some, payload_id=payload_id)):
-                    pass
+                    self._environment.drop_pages()
         return removed, removed_bytes
 
     def _unreferenced(self, payload_ids: Sequence[ObjectId]) -> list[ObjectId]:

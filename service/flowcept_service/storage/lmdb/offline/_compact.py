@@ -17,9 +17,9 @@ import lmdb
 
 from flowcept.errors import CancelledError, IntegrityError, PreconditionError, Reason
 from flowcept_service.storage.lmdb._directory import COMPACTING, DirectoryLock, ReadersLock, check_restored
-from flowcept_service.storage.lmdb._environment import LMDB_FORMAT, MAX_TABLES, META, TableKind
+from flowcept_service.storage.lmdb._environment import DATA_FILE, LMDB_FORMAT, MAX_TABLES, META, TableKind
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS, TABLES
-from flowcept_service.storage.lmdb.offline._file import DATA_FILE, LOCK_FILE, StoreFile
+from flowcept_service.storage.lmdb.offline._file import LOCK_FILE, StoreFile
 from flowcept_service.storage.lmdb.offline._writing import check_room, flush_directory, remove_files, translated
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import lmdb
 
 from flowcept.errors import NotFoundError, PreconditionError, Reason
 from flowcept_service.storage.lmdb._environment import (
+    DATA_FILE,
     LMDB_FORMAT,
     MAX_TABLES,
     META,
@@ -25,7 +26,6 @@ from flowcept_service.storage.lmdb._transaction import WriteTransaction
 if TYPE_CHECKING:
     from flowcept_service.storage.lmdb._environment import BufferTransaction, ReadTransaction
 
-DATA_FILE: Final = "data.mdb"
 LOCK_FILE: Final = "lock.mdb"
 _ROOM_BYTES: Final = 1 << 30
 """Address space beyond the file, which may grow meanwhile."""

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 from flowcept.errors import AlreadyExistsError, CancelledError, IntegrityError, Reason
 from flowcept_service.storage.lmdb._directory import LOCK_FILE, RESTORING, DirectoryLock
+from flowcept_service.storage.lmdb._environment import DATA_FILE
 from flowcept_service.storage.lmdb._replica import STATE_KEY
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS
 from flowcept_service.storage.lmdb.offline import _file
@@ -27,9 +28,7 @@ from flowcept_service.storage.lmdb.offline._manifest import (
 from flowcept_service.storage.lmdb.offline._renumber import MoveFrames, Renumbering, first_sequence
 from flowcept_service.storage.lmdb.offline._writing import flush_directory, remove_files, translated
 
-_STORE_FILES: Final = tuple(
-    f"{role}/{name}" for role in (RECORDS, PAYLOADS) for name in (_file.DATA_FILE, _file.LOCK_FILE)
-)
+_STORE_FILES: Final = tuple(f"{role}/{name}" for role in (RECORDS, PAYLOADS) for name in (DATA_FILE, _file.LOCK_FILE))
 _HARMLESS: Final = {LOCK_FILE, "lost+found"}
 """What an empty data directory may hold: the lock of a server that never was, and what a new file system has."""
 
@@ -123,7 +122,7 @@ class Restore:
         if self._draft.exists():
             remove_files(self._draft, (*_STORE_FILES, MANIFEST_NAME))
             for role in (RECORDS, PAYLOADS):
-                remove_files(self._directory / role, (_file.DATA_FILE, _file.LOCK_FILE))
+                remove_files(self._directory / role, (DATA_FILE, _file.LOCK_FILE))
 
     def _fill(self, stdin: BinaryIO) -> Manifest:
         self._draft.mkdir(mode=0o700)
