@@ -52,6 +52,7 @@ SHARED_WITH_THE_SERVICE = (
     "flowcept.config_values",
     "flowcept.errors",
     "flowcept.framing",
+    "flowcept.grpc_log",
     "flowcept.plain",
     "flowcept.status",
     STUBS,
@@ -72,7 +73,8 @@ OWNERS = {
     "jwt": ("flowcept_service.security",),
     "click": ("flowcept.cli", "flowcept_service.cli"),
     "structlog": ("flowcept_service",),
-    "os.environ": ("flowcept.config", "flowcept_service.config"),
+    # grpc_log: gRPC's core has no other way to be told.
+    "os.environ": ("flowcept.config", "flowcept.grpc_log", "flowcept_service.config"),
     "os.getenv": ("flowcept.config", "flowcept_service.config"),
     "os.putenv": (),
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from flowcept import grpc_log
 from flowcept.cli._command import Group
 from flowcept.cli._session import Session
 
@@ -91,5 +92,7 @@ def root(context: click.Context, /, quiet: bool, verbose: bool, **options: Any) 
     if given := {name: value for name, value in tls.items() if value is not None}:
         session.overrides["tls"] = given
     context.call_on_close(session.close)
-    if verbose:
+    if not verbose:
+        grpc_log.quiet()
+    else:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")

@@ -10,6 +10,24 @@ import grpc
 from flowcept.errors import CancelledError, FlowceptError, UnavailableError
 from flowcept.status import DETAILS_KEY, Code, decode_status
 
+_TLS_REMEDIES = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "its certificate is expired, or of an authority that is not trusted here: give the authority's certificate "
+        "(FLOWCEPT_TLS_CA), or wait until the service has a new one"
+    ),
+    "Hostname Verification": (
+        "its certificate is for another name: use that as the address, or say which name to expect "
+        "(FLOWCEPT_TLS_SERVER_NAME)"
+    ),
+    "WRONG_VERSION_NUMBER": "it does not speak TLS: leave FLOWCEPT_TLS and its files out",
+}
+"""What to do, by what gRPC says of a connection that failed."""
+
+_REMEDY = (
+    "check that it runs, the address (FLOWCEPT_TARGET) and the TLS settings: a service that wants TLS (FLOWCEPT_TLS), "
+    "or its clients' certificates (FLOWCEPT_TLS_CERT, FLOWCEPT_TLS_KEY), ends connections without a word"
+)
+
 
 def from_rpc_error(error: grpc.RpcError, target: str) -> FlowceptError:
     """The error that a failed call stands for."""
@@ -23,11 +41,8 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> FlowceptError:
     )
     number = int(code.value[0]) if code is not None else int(Code.UNKNOWN)
     if details is None and number == Code.UNAVAILABLE:
-        return UnavailableError(
-            f"the service at {target} cannot be reached ({message}); check that it runs, the address "
-            "(FLOWCEPT_TARGET) and the TLS settings",
-            target=target,
-        )
+        remedy = next((remedy for sign, remedy in _TLS_REMEDIES.items() if sign in message), _REMEDY)
+        return UnavailableError(f"the service at {target} cannot be reached ({message}); {remedy}", target=target)
     return decode_status(number, message, details)
 
 

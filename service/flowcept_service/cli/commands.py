@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import click
 
+from flowcept import grpc_log
 from flowcept.errors import FlowceptError
 from flowcept_service.cli.backup import backup, restore
 from flowcept_service.cli.check import check
@@ -78,6 +79,7 @@ def serve(
 
     Every option can be set in the environment too; `flowcept-service settings` lists all of them.
     """
+    grpc_log.quiet()
     # Late, so that --help and --version answer at once.
     from flowcept_service.server.logs import configure_logging
     from flowcept_service.server.run import run
