@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import grpc
 import pytest
@@ -171,3 +173,30 @@ def _large(block: bytes, size: int) -> Iterator[UploadRequest]:
     message.commit.object_size_bytes = size
     message.commit.data_sha256 = digest.hexdigest()
     yield message
+
+
+def test_status_shows_how_the_service_is(tmp_path: Path) -> None:
+    environ = {"FLOWCEPT_SERVICE_PROBE_SECONDS": "0.2"}
+    with ServerProcess(tmp_path, environ=environ) as server, grpc.insecure_channel(server.target) as channel:
+        blobs = Blobs(channel)
+        # A name that would colour the terminal of whoever looks.
+        blobs.put(pattern(2 * MIB), "u1", "\x1b[31mred")
+        assert blobs.refused([header("u2", "unfinished"), *chunks(pattern(9 * MIB))]).reason == "UPLOAD_NOT_COMMITTED"
+
+        def shown() -> dict[str, Any]:
+            return dict(json.loads(run("status", "--data-dir", str(server.data_dir), "--json").stdout))
+
+        eventually(lambda: shown()["staged"]["uploads"] == 1 and len(shown()["last_events"]) == 1, 30)
+        status = shown()
+        text = run("status", "--data-dir", str(server.data_dir))
+    assert (status["running"], status["ready"], status["store"]) == (True, True, "lmdb")
+    assert (status["address"], status["version"]) == (server.target, version("flowcept-service"))
+    assert status["log"]["last"] == 1
+    assert status["staged"]["bytes"] == 9 * MIB
+    assert {database["name"] for database in status["databases"]} == {"records", "payloads"}
+    assert status["last_events"][0]["id"] == "\x1b[31mred"
+    assert status["janitor"]["failures"] == 0
+    assert text.returncode == 0
+    assert "ready      yes" in text.stdout
+    assert "log        1 to 1" in text.stdout
+    assert "\x1b" not in text.stdout

@@ -31,7 +31,7 @@ Exit codes:
 @click.option("--status-file", metavar="FILE", help="Its status file, where that is elsewhere.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, as one line of JSON.")
 def status(*, data_dir: str | None, status_file: str | None, as_json: bool) -> None:
-    """Show whether a service runs on this machine, and how far its second store lags behind the first."""
+    """Show how a service on this machine is: its store and log, calls, sweeps, second store and last events."""
     from flowcept_service.server.status import STATUS_FILE
 
     try:
@@ -81,10 +81,45 @@ def _is_running(pid: int) -> bool:
 def _print(content: dict[str, Any], *, running: bool, age: float) -> None:
     state = "runs" if running else f"does not report any longer (last {age:,.0f} s ago): it was killed, or hangs"
     click.echo(f"service    {state}: process {content['pid']}, {content['address']}, since {content['started_at']}")
+    click.echo(f"version    {content['version']}")
+    ready = "yes" if content["ready"] else f"no: {content['problem']}"
+    click.echo(f"ready      {ready}")
     click.echo(f"store      {content['store']}")
-    replica = content["replica"]
-    if replica is None:
+    _print_store(content)
+    calls = ", ".join(f"{count} {method.rpartition('/')[2]}" for method, count in sorted(content["calls"].items()))
+    click.echo(f"calls      {calls or 'none'} under way")
+    janitor = content["janitor"]
+    swept = f"last success {janitor['succeeded_at'] or 'none yet'}"
+    click.echo(f"sweeps     {janitor['runs']:,}, {janitor['failures']:,} failed; {swept}")
+    if janitor["problem"]:
+        click.echo(f"problem    {janitor['problem']}")
+    if content["replica"] is not None:
+        _print_replica(content["replica"])
+    for event in content["last_events"]:
+        # As JSON, because users have chosen the name: it must not steer the terminal.
+        name = json.dumps(event["id"])
+        click.echo(f"event      {event['sequence']:,} {event['commit_time']} {event['kind']} {event['action']} {name}")
+
+
+def _print_store(content: dict[str, Any]) -> None:
+    if content["store_problem"]:
+        click.echo(f"problem    {content['store_problem']}")
+    log, staged, consumers = content["log"], content["staged"], content["consumers"]
+    if log is None:
         return
+    click.echo(f"log        {log['oldest']:,} to {log['last']:,}, {_mebibytes(log['size_bytes'])}")
+    for database in content["databases"]:
+        used, on_disk = _mebibytes(database["used_bytes"]), _mebibytes(database["file_bytes"])
+        click.echo(f"database   {database['name']}: {used} used of {on_disk} on disk")
+    if content["free_disk_bytes"] is not None:
+        click.echo(f"free disk  {_mebibytes(content['free_disk_bytes'])}")
+    click.echo(f"staged     {staged['uploads']:,} uploads, {_mebibytes(staged['bytes'])}")
+    slowest = consumers["slowest"][:1]
+    lag = "".join(f"; {json.dumps(one['consumer'])} is {one['lag_events']:,} events behind" for one in slowest)
+    click.echo(f"consumers  {consumers['count']:,}{lag}")
+
+
+def _print_replica(replica: dict[str, Any]) -> None:
     lag = "unknown: the first store does not answer" if replica["lag_events"] is None else f"{replica['lag_events']:,}"
     click.echo(f"replica    {replica['phase']}")
     click.echo(f"lag        {lag} events, level {replica['behind_seconds']:,.1f} s ago")
@@ -95,3 +130,7 @@ def _print(content: dict[str, Any], *, running: bool, age: float) -> None:
         )
     if replica["error"]:
         click.echo(f"error      {replica['error']}")
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / (1 << 20):,.1f} MiB"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition
 
@@ -18,13 +19,18 @@ class Admission(SurroundingInterceptor):
     def __init__(self) -> None:
         super().__init__()
         self._changed = Condition()
-        self._active = 0
+        self._active: Counter[str] = Counter()
         self._closed = False
 
     @property
     def active(self) -> int:
         """How many calls are under way."""
-        return self._active
+        return self._active.total()
+
+    def active_by_method(self) -> Mapping[str, int]:
+        """How many calls of each method are under way, of those that have any."""
+        with self._changed:
+            return +self._active
 
     def close(self) -> None:
         """Refuse every further call with UnavailableError (DRAINING)."""
@@ -34,7 +40,7 @@ class Admission(SurroundingInterceptor):
     def wait_idle(self, timeout: float) -> bool:
         """Wait until no call is under way, or the seconds have passed; whether none is."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._active == 0, timeout)
+            return self._changed.wait_for(lambda: not self._active.total(), timeout)
 
     @contextmanager
     def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:
@@ -45,10 +51,10 @@ class Admission(SurroundingInterceptor):
                     "the service is shutting down; try again in a moment, against another replica if there is one",
                     reason=Reason.DRAINING,
                 )
-            self._active += 1
+            self._active[method] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._active -= 1
+                self._active[method] -= 1
                 self._changed.notify_all()

@@ -57,7 +57,7 @@ class Authenticator:
             UnavailableError: The keys of the issuer could not be fetched yet.
         """
         if credentials.token is not None:
-            return self._of_token(credentials.token)
+            return self.of_token(credentials.token)
         if credentials.certificate:
             return self._of_certificate(credentials.certificate)
         raise UnauthenticatedError(
@@ -66,7 +66,13 @@ class Authenticator:
             reason=Reason.CREDENTIALS_MISSING,
         )
 
-    def _of_token(self, token: str) -> Principal:
+    def of_token(self, token: str) -> Principal:
+        """The principal that a bearer token speaks for.
+
+        Raises:
+            UnauthenticatedError: CREDENTIALS_INVALID.
+            UnavailableError: The keys of the issuer could not be fetched yet.
+        """
         entry = None if self._tokens is None else self._tokens().by_token(token)
         if entry is not None:
             return self._unexpired(entry, "token")

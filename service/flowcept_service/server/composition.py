@@ -21,6 +21,7 @@ from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.blobs.uploads import Uploads
 from flowcept_service.config import InserterOptions, RetentionOptions, ServiceSettings
 from flowcept_service.domain.retention import Retention
+from flowcept_service.events.codec import ProtobufEventReader
 from flowcept_service.events.subscription import Subscriptions, SubscriptionSettings
 from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, TagThresholds, host_defaults
 from flowcept_service.provenance.publishing import Publisher
@@ -36,7 +37,8 @@ from flowcept_service.security.confinement import ConfinedObjects, ConfinedPaylo
 from flowcept_service.server.health import Health
 from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
-from flowcept_service.server.listening import bind
+from flowcept_service.server.last_events import LastEvents
+from flowcept_service.server.listening import bind, target_of
 from flowcept_service.server.methods import CHECK_HEALTH, DOWNLOAD, QUERY, REFLECT, SUBSCRIBE, UPLOAD, WATCH_HEALTH
 from flowcept_service.server.metrics.blobs import MeteredDownloads, MeteredUploads
 from flowcept_service.server.metrics.calls import CallMetrics
@@ -52,8 +54,10 @@ from flowcept_service.server.metrics.store import StoreMetrics
 from flowcept_service.server.observation import Observation, open_tracing
 from flowcept_service.server.options import server_options
 from flowcept_service.server.probing import StoreProbe
-from flowcept_service.server.security import access_control, check_exposure, transport_security
+from flowcept_service.server.security import access_control, authenticator_of, check_exposure, transport_security
 from flowcept_service.server.service import Service
+from flowcept_service.server.status import StatusBoard
+from flowcept_service.server.statusz import StatusPage
 from flowcept_service.server.stores import NO_DATABASE, now, open_stores
 from flowcept_service.storage.contract import Storage
 
@@ -138,6 +142,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
 
     admission = Admission()
     tracing = open_tracing(settings.observability)
+    authenticator = authenticator_of(settings.security)
     call_metrics = CallMetrics(metrics)
     waits = Waits(time.monotonic, partial(call_metrics.refused, reason=Reason.DEADLINE))
     chain = interceptors(
@@ -154,7 +159,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         new_id=_new_id,
         calls=call_metrics,
         admission=admission,
-        access=access_control(settings.security),
+        access=access_control(authenticator),
         tracing=tracing,
         log_every_call=settings.log.every_call,
         waits=waits,
@@ -182,6 +187,17 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
 
     janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)
     probe = StoreProbe(storage, health, settings.observability.probe_seconds, time.monotonic)
+    status = StatusBoard(
+        address=target_of(settings.listen, port),
+        store=settings.store,
+        health=health,
+        probe=probe,
+        admission=admission,
+        janitor=janitor,
+        follower=follower,
+        events=LastEvents(storage.events, ProtobufEventReader(), settings.observability.probe_seconds, time.monotonic),
+        now=now,
+    )
     metrics.look_up(store_source(storage, probe))
     metrics.look_up(subscription_source(subscriptions, probe))
     metrics.look_up(janitor_source(janitor))
@@ -189,7 +205,12 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     if follower is not None:
         metrics.look_up(follower_source(follower))
     observation = Observation.open(
-        settings.observability, health=health, probe=probe, metrics=metrics, tracing=tracing, pages={}
+        settings.observability,
+        health=health,
+        probe=probe,
+        metrics=metrics,
+        tracing=tracing,
+        pages={"/statusz": StatusPage(status.snapshot, None if authenticator is None else authenticator.of_token)},
     )
     return Service(
         server=server,
@@ -199,6 +220,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         follower=follower,
         janitor=janitor,
         observation=observation,
+        status=status,
         admission=admission,
         waits=waits,
         subscriptions=subscriptions,

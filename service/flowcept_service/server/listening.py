@@ -47,6 +47,11 @@ def split_address(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def target_of(listen: str, port: int) -> str:
+    """The address for clients on this machine, of a listening address and the port that was bound."""
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+
 def unusable(field: str, listen: str, error: OSError) -> UnavailableError | InvalidArgumentError:
     """Why an address cannot be listened on, for whoever set it."""
     remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine, as host:port")

@@ -21,7 +21,6 @@ from flowcept_service.server.allocator import keep_freed_memory
 from flowcept_service.server.composition import compose
 from flowcept_service.server.service import Service
 from flowcept_service.server.status import STATUS_FILE, StatusReporter
-from flowcept_service.server.stores import now
 
 FORCED_EXIT_CODE = 130
 """Exit code after a second signal."""
@@ -79,13 +78,7 @@ def _reporting(service: Service, settings: ServiceSettings) -> Iterator[None]:
     if file is None:
         yield
         return
-    fixed = {
-        "address": service.target,
-        "pid": os.getpid(),
-        "store": settings.store,
-        "started_at": now().isoformat(),
-    }
-    reporter = StatusReporter(file, fixed, service.follower, now)
+    reporter = StatusReporter(file, service.status.snapshot)
     reporter.start()
     try:
         yield

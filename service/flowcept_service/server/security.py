@@ -23,19 +23,23 @@ from flowcept_service.security.watched import Watched
 from flowcept_service.server.stores import now
 
 
-def access_control(options: SecurityOptions) -> list[grpc.ServerInterceptor]:
-    """The interceptors that decide who may call what; none where everybody may.
+def authenticator_of(options: SecurityOptions) -> Authenticator | None:
+    """What finds out who calls; None where nobody asks.
 
     Raises:
         InvalidArgumentError: The tokens file is broken.
     """
     if not options.authenticates:
-        return []
+        return None
     file = options.auth_tokens_file
     tokens = None if file is None else Watched("the tokens file", [file], lambda content: read_tokens(content[0]))
-    authenticator = Authenticator(None if tokens is None else tokens.current, _verifier(options), now)
+    return Authenticator(None if tokens is None else tokens.current, _verifier(options), now)
+
+
+def access_control(authenticator: Authenticator | None) -> list[grpc.ServerInterceptor]:
+    """The interceptors that decide who may call what; none where everybody may."""
     # Who calls, then what they may do.
-    return [Authentication(authenticator), Authorization()]
+    return [] if authenticator is None else [Authentication(authenticator), Authorization()]
 
 
 def transport_security(options: SecurityOptions) -> grpc.ServerCredentials | None:

@@ -14,7 +14,9 @@ from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
 from flowcept_service.rpc.waiting import Waits
 from flowcept_service.server.janitor import Janitor
+from flowcept_service.server.listening import target_of
 from flowcept_service.server.observation import Observation
+from flowcept_service.server.status import StatusBoard
 from flowcept_service.storage.contract import Storage
 
 _CANCELLED_SECONDS = 0.2
@@ -37,6 +39,7 @@ class Service:
     """What keeps a second store the copy of ``storage``."""
     janitor: Janitor
     observation: Observation
+    status: StatusBoard
     admission: Admission
     waits: Waits
     subscriptions: Subscriptions
@@ -45,7 +48,7 @@ class Service:
     @property
     def target(self) -> str:
         """The address for clients on this machine."""
-        return self.listen if self.listen.startswith("unix:") else f"{self.listen.rpartition(':')[0]}:{self.port}"
+        return target_of(self.listen, self.port)
 
     def start(self) -> None:
         """Begin to answer."""

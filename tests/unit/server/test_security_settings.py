@@ -8,7 +8,7 @@ import pytest
 
 from flowcept.errors import InvalidArgumentError
 from flowcept_service.config import SecurityOptions, ServiceSettings
-from flowcept_service.server.security import access_control, check_exposure, transport_security
+from flowcept_service.server.security import authenticator_of, check_exposure, transport_security
 from tests.support.certificates import Authority, server_settings
 
 TOKENS = SecurityOptions(auth_tokens_file=Path("tokens.toml"))
@@ -75,7 +75,7 @@ def test_an_issuer_that_could_be_impersonated_is_refused(url: str) -> None:
 
 def test_a_tokens_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="missing cannot be read"):
-        access_control(SecurityOptions(auth_tokens_file=tmp_path / "missing"))
+        authenticator_of(SecurityOptions(auth_tokens_file=tmp_path / "missing"))
 
 
 @pytest.mark.parametrize("setting", ["tls_cert_file", "tls_key_file", "tls_client_ca_file"])

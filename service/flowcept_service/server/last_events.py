@@ -1,0 +1,73 @@
+"""The last events of the log, for people who want to see that something happens."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+from flowcept.errors import FlowceptError
+from flowcept_service.domain.events import EventReader
+from flowcept_service.storage.contract import EventLog
+
+SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """One event, without what it says of the record."""
+
+    sequence: int
+    kind: str
+    action: str
+    id: str
+    """Of the record or object: chosen by users."""
+    commit_time: datetime
+
+
+class LastEvents:
+    """Looks the end of the log up, now and then.
+
+    Args:
+        log: The log.
+        reader: Reads its events.
+        interval: Seconds between two looks, however many ask.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, log: EventLog, reader: EventReader, interval: float, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._reader = reader
+        self._clock = clock
+        self._lock = Lock()
+        self._interval = interval
+        self._looked_at = -math.inf
+        self._known: tuple[ShownEvent, ...] = ()
+
+    def look(self) -> tuple[ShownEvent, ...]:
+        """The newest first; what was known before when the store is away."""
+        with self._lock:
+            if self._clock() - self._looked_at >= self._interval:
+                try:
+                    self._known = self._read()
+                except FlowceptError:
+                    # Whoever asks is told beside it that the store is away.
+                    return self._known
+                self._looked_at = self._clock()
+            return self._known
+
+    def _read(self) -> tuple[ShownEvent, ...]:
+        bounds = self._log.bounds()
+        position = max(bounds.oldest - 1, bounds.last - SHOWN)
+        newest: deque[ShownEvent] = deque(maxlen=SHOWN)
+        while position < bounds.last:
+            for block in self._log.read(position, 1):
+                for sequence, event in enumerate(self._reader.read(block.frames), block.first):
+                    kind, action = event.kind.name.lower(), event.action.name.lower()
+                    newest.appendleft(ShownEvent(sequence, kind, action, event.id, event.commit_time))
+                position = block.last
+        return tuple(newest)
