@@ -70,5 +70,9 @@ bench: $(READY) ## measure speed and memory beside references timed in the same 
 	@$(BIN)/python -m bench.provenance
 	@$(BIN)/python -m bench.capture
 
+.PHONY: soak
+soak: $(READY) ## ten minutes of mixed load on a service that is killed every half minute; then nothing is lost
+	@$(BIN)/python -m tests.soak
+
 .PHONY: check
 check: lint types protos test ## everything that must pass before a change is merged

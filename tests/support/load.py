@@ -28,10 +28,18 @@ def reconnecting(target: str) -> Iterator[ProvenanceStub]:
 
 
 class Publisher:
-    """Publishes batch after batch, each again and again until it is acknowledged."""
+    """Publishes batch after batch, each again and again until it is acknowledged.
 
-    def __init__(self, target: str, number: int, stop: threading.Event) -> None:
+    Args:
+        target: The service.
+        number: Makes the names of its messages its own.
+        stop: Ends it after the batch under way.
+        pause: Seconds between two batches.
+    """
+
+    def __init__(self, target: str, number: int, stop: threading.Event, pause: float = 0.0) -> None:
         self.acknowledged: list[str] = []
+        self._pause = pause
         self._target = target
         self._number = number
         self._stop = stop
@@ -42,7 +50,7 @@ class Publisher:
                 names = [f"p{self._number}-{number}-{index}" for index in range(MESSAGES)]
                 self._publish(stub, names)
                 self.acknowledged += names
-                if self._stop.is_set():
+                if self._stop.wait(self._pause):
                     return
 
     def _publish(self, stub: ProvenanceStub, names: list[str]) -> None:
@@ -86,13 +94,14 @@ class Subscriber:
                 stream.cancel()
 
 
-def resume(blobs: Blobs, data: bytes, upload_id: str, object_id: str) -> None:
+def resume(blobs: Blobs, data: bytes, upload_id: str, object_id: str, *, control_version: bool = True) -> None:
     """Upload until it is committed, as the contract tells clients: ask for the offset, go on from there."""
+    begin = header(upload_id, object_id, control_version=control_version)
     while True:
         try:
             state = blobs.staged(upload_id)
             rest = [] if state.HasField("object") else [*chunks(data, start=state.staged_bytes)]
-            blobs.upload([header(upload_id, object_id, control_version=True), *rest, commit(data)])
+            blobs.upload([begin, *rest, commit(data)])
         except grpc.RpcError as error:
             if failure_of(error).code not in RETRYABLE:
                 raise
