@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from flowcept.errors import InvalidArgumentError
 from flowcept_service.security.watched import Watched
@@ -55,20 +55,20 @@ def test_a_link_that_points_elsewhere_is_seen(tmp_path: Path) -> None:
     assert watched.current() == 2
 
 
-def test_a_broken_replacement_is_logged_once_and_the_old_value_stays(file: Path) -> None:
+def test_a_broken_replacement_is_logged_once_and_the_old_value_stays(file: Path, log: CapturingLogger) -> None:
     watched = Watched("a number", [file], number)
     replace_file(file, "broken")
-    with capture_logs() as logs:
-        assert [watched.current(), watched.current()] == [1, 1]
-    assert [(line["log_level"], line["what"], line["error"]) for line in logs] == [("error", "a number", "no number")]
+    assert [watched.current(), watched.current()] == [1, 1]
+    assert [(call.method_name, call.kwargs) for call in log.calls] == [
+        ("error", {"what": "a number", "error": "no number"})
+    ]
 
 
-def test_a_file_that_disappears_leaves_the_old_value_until_it_is_back(file: Path) -> None:
+def test_a_file_that_disappears_leaves_the_old_value_until_it_is_back(file: Path, log: CapturingLogger) -> None:
     watched = Watched("a number", [file], number)
     file.unlink()
-    with capture_logs() as logs:
-        assert watched.current() == 1
-    assert "cannot be read" in logs[0]["error"]
+    assert watched.current() == 1
+    assert "cannot be read" in log.calls[0].kwargs["error"]
     file.write_text("3")
     assert watched.current() == 3
 
