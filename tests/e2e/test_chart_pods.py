@@ -51,7 +51,7 @@ def assert_it_serves(resources: list[Resource], machine: Machine) -> None:
     probes = [service[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
     ports = {port["name"]: port["containerPort"] for port in service["ports"]}
     with machine.running(pod_spec(resources), PROGRAM) as process:
-        eventually(lambda: all(machine.answers(probe) for probe in probes), seconds=30)
+        eventually(lambda: all(machine.answers(probe) for probe in probes), seconds=60)
 
         test = machine.run(only(resources, "Pod")["spec"], FLOWCEPT_TARGET=f"127.0.0.1:{machine.port(ports['grpc'])}")
         assert test.returncode == 0, test.stderr
@@ -60,7 +60,7 @@ def assert_it_serves(resources: list[Resource], machine: Machine) -> None:
             assert b"\nflowcept_ready 1.0\n" in answer.read()
 
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def secrets_of(resources: list[Resource]) -> Secrets:
@@ -80,7 +80,7 @@ def test_without_that_token_nobody_is_served(chart: Chart, tmp_path: Path) -> No
     port = next(port["containerPort"] for port in service["ports"] if port["name"] == "grpc")
     without_token = only(chart.render(CASES["insecure"]), "Pod")["spec"]
     with machine.running(pod_spec(resources), PROGRAM):
-        eventually(lambda: machine.answers(service["readinessProbe"]), seconds=30)
+        eventually(lambda: machine.answers(service["readinessProbe"]), seconds=60)
         test = machine.run(without_token, FLOWCEPT_TARGET=f"127.0.0.1:{machine.port(port)}")
 
     assert test.returncode != 0

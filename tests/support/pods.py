@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,8 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.support.ports import free_port
 
 Resource = dict[str, Any]
 Secrets = Mapping[str, Mapping[str, bytes]]
@@ -39,7 +40,7 @@ class Machine:
 
     def port(self, port: int) -> int:
         """The port on this machine for a port of a pod."""
-        return self._ports.setdefault(port, _free_port())
+        return self._ports.setdefault(port, free_port())
 
     @contextmanager
     def running(self, pod: Resource, program: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -113,10 +114,3 @@ def contents(secret: Resource) -> dict[str, bytes]:
     """What is in a secret of a chart."""
     data = {key: base64.b64decode(value) for key, value in secret.get("data", {}).items()}
     return data | {key: value.encode() for key, value in secret.get("stringData", {}).items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

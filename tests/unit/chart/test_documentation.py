@@ -14,6 +14,7 @@ import yaml
 from flowcept_service.config import settings_table
 from helm.values_table import read_values, readme_with, table
 from tests.support.helm import ROOT, Chart
+from tests.support.kubernetes import LATEST, problems
 from tests.unit.chart.cases import CASES, MUTUAL_TLS, ON_MONGODB
 
 DIRECTORY = ROOT / "helm" / "flowcept"
@@ -104,6 +105,24 @@ def test_the_readme_has_notes_on_upgrading_to_this_version() -> None:
     _, _, upgrading = (DIRECTORY / "README.md").read_text().partition("## Upgrading")
 
     assert f"| {METADATA['version']} |" in upgrading
+
+
+def test_the_job_in_the_guide_uses_the_chart_s_volume_and_user(chart: Chart) -> None:
+    guide = (ROOT / "docs" / "operating.md").read_text()
+    (job,) = (
+        yaml.safe_load(text) for text in re.findall(r"^```yaml\n(apiVersion:.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    )
+    workload = next(each for each in chart.render({}, release="flowcept") if each["kind"] == "StatefulSet")
+    pod, service_pod = job["spec"]["template"]["spec"], workload["spec"]["template"]["spec"]
+    (container,), (service,) = pod["containers"], service_pod["containers"]
+    data = {entry["name"]: entry.get("value") for entry in service["env"]}["FLOWCEPT_SERVICE_DATA_DIR"]
+
+    assert [problems(job, version) for version in LATEST] == [[]] * len(LATEST)
+    assert pod["securityContext"].items() <= service_pod["securityContext"].items()
+    assert container["securityContext"] == service["securityContext"]
+    assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": f"data-{workload['metadata']['name']}-0"}
+    assert container["volumeMounts"][0] in service["volumeMounts"]
+    assert data in container["args"]
 
 
 def test_notes_say_how_clients_reach_an_embedded_service(chart: Chart) -> None:

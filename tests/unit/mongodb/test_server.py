@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 import uuid
@@ -22,6 +21,7 @@ from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 from tests.conformance.harness import BsonEventEncoder, task
 from tests.support.conditions import eventually
 from tests.support.mongod import Mongod, find_mongod
+from tests.support.ports import free_port
 
 
 def opened(uri: str, **settings: Any) -> MongodbStorage:
@@ -31,9 +31,7 @@ def opened(uri: str, **settings: Any) -> MongodbStorage:
 @contextmanager
 def lone_mongod(directory: Path, *arguments: str) -> Iterator[str]:
     """A server that belongs to no replica set."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(find_mongod()), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"]
     with (directory / "mongod.log").open("wb") as log:
         process = subprocess.Popen([*command, "--nounixsocket", *arguments], stdout=log, stderr=log)
