@@ -89,6 +89,12 @@ class FakeBlobStore:
         with self._guarded("GetObject", context):
             return pb.GetObjectResponse(object=self._object(request.object_id))
 
+    def DeleteObject(self, request: pb.DeleteObjectRequest, context: grpc.ServicerContext) -> pb.DeleteObjectResponse:  # noqa: N802
+        with self._guarded("DeleteObject", context):
+            stored = self._object(request.object_id)
+            del self.objects[request.object_id]
+            return pb.DeleteObjectResponse(object=stored)
+
     def Download(self, request: pb.DownloadRequest, context: grpc.ServicerContext) -> Iterator[pb.DownloadResponse]:  # noqa: N802
         with self._guarded("Download", context):
             stored = self._object(request.object_id)
@@ -109,7 +115,7 @@ class FakeBlobStore:
     def _refused(self, _request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "the fake does not do this")
 
-    AbortUpload = DeleteObject = ListVersions = UpdateObject = _refused
+    AbortUpload = ListVersions = UpdateObject = _refused
 
     def put(self, object_id: str, data: bytes) -> None:
         """Store a payload behind the contract's back."""

@@ -182,13 +182,14 @@ def test_an_absent_store_and_a_draining_service_show(service: Service) -> None:
     assert found.value("flowcept_draining") == 1
 
 
-def test_a_second_store_tells_its_lag_and_phase() -> None:
+def test_a_second_store_tells_its_lag_and_phase(service: Service) -> None:
     class Follower:
-        def status(self) -> ReplicaStatus:
+        def status(self, *, primary_answers: bool) -> ReplicaStatus:
+            assert primary_answers
             return ReplicaStatus(ReplicaPhase.FOLLOWING, 90, 100, 1.5)
 
     follower: Any = Follower()
-    samples = list(follower_source(follower)())
+    samples = list(follower_source(follower, service.observation.probe)())
     assert {s.definition for s in samples} == set(COPYING)
     assert [s.value for s in samples if s.definition is not FOLLOWER_PHASE] == [10, 1.5]
     assert [s.labels for s in samples if s.definition is FOLLOWER_PHASE and s.value] == [("following",)]

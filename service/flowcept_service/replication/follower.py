@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Lock, Thread
@@ -98,13 +99,19 @@ class Follower:
             return False
         return True
 
-    def status(self) -> ReplicaStatus:
-        """How the replica stands now. Asks the primary, never the replica."""
+    def status(self, *, primary_answers: bool = True) -> ReplicaStatus:
+        """How the replica stands now.
+
+        Args:
+            primary_answers: Whether the primary does, as far as known: else it is not asked, which could take seconds.
+                The replica never is.
+        """
         progress = self._meter.read()
-        try:
-            last: int | None = self._source.events.bounds().last
-        except FlowceptError:
-            last = None
+        last: int | None = None
+        if primary_answers:
+            # If it has just gone away, nobody knows.
+            with suppress(FlowceptError):
+                last = self._source.events.bounds().last
         with self._lock:
             phase, error, level_at = self._phase, self._error, self._level_at
         level = phase is ReplicaPhase.FOLLOWING and last == progress.position

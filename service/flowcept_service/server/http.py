@@ -72,6 +72,11 @@ class HttpServer:
             threading.Thread(target=self._server.end_slow_connections, name="http-deadlines", daemon=True),
         )
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return self._server.connections
+
     def start(self) -> None:
         """Begin to answer."""
         for thread in self._threads:
@@ -103,6 +108,11 @@ class _BoundedServer(ThreadingHTTPServer):
         self._deadlines: dict[socket.socket, float] = {}
         self._ended = threading.Event()
         super().__init__(address, _Handler)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._deadlines)
 
     def server_bind(self) -> None:
         # Not the base class's, which looks its own host name up, for seconds where there is no name server.

@@ -10,9 +10,13 @@ from datetime import datetime
 from threading import Lock
 from typing import Final
 
+import structlog
+
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.events import EventReader
 from flowcept_service.storage.contract import EventLog
+
+_log = structlog.get_logger(__name__)
 
 SHOWN: Final = 10
 
@@ -48,16 +52,20 @@ class LastEvents:
         self._looked_at = -math.inf
         self._known: tuple[ShownEvent, ...] = ()
 
-    def look(self) -> tuple[ShownEvent, ...]:
-        """The newest first; what was known before when the store is away."""
+    def look(self, *, answers: bool) -> tuple[ShownEvent, ...]:
+        """The newest first.
+
+        Args:
+            answers: Whether the store does, as far as known; else it is not asked, and what was known is returned.
+        """
         with self._lock:
-            if self._clock() - self._looked_at >= self._interval:
+            if answers and self._clock() - self._looked_at >= self._interval:
+                # Also where that fails: who asks next must not wait for an absent store again.
+                self._looked_at = self._clock()
                 try:
                     self._known = self._read()
-                except FlowceptError:
-                    # Whoever asks is told beside it that the store is away.
-                    return self._known
-                self._looked_at = self._clock()
+                except FlowceptError as error:
+                    _log.debug("the last events could not be read", reason=error.reason, error=error.message)
             return self._known
 
     def _read(self) -> tuple[ShownEvent, ...]:

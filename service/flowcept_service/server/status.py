@@ -85,12 +85,17 @@ class StatusBoard:
             "calls": dict(self._admission.active_by_method()),
             **_store_fields(report.state),
             "janitor": _janitor_fields(self._janitor),
-            "replica": None if self._follower is None else replica_fields(self._follower.status()),
+            "replica": None
+            if self._follower is None
+            else replica_fields(self._follower.status(primary_answers=not report.problem)),
             "last_events": [
                 {**dataclasses.asdict(event), "commit_time": event.commit_time.isoformat(timespec="milliseconds")}
-                for event in self._events.look()
+                for event in self._events.look(answers=not report.problem)
             ],
         }
+
+    def _replica(self, *, answers: bool) -> dict[str, Any] | None:
+        return None if self._follower is None else replica_fields(self._follower.status(primary_answers=answers))
 
 
 class StatusReporter:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 import pytest
 
 from flowcept_service.server.http import MAX_CONNECTIONS, HttpServer, Page, Request
+from tests.support.conditions import eventually
 
 SECONDS = 0.3
 
@@ -123,3 +124,13 @@ def _ended(client: socket.socket) -> bool:
     except ConnectionError:
         pass
     return True
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+    server = HttpServer("127.0.0.1", 0, {"/large": lambda _: Page(HTTPStatus.OK, bytes(64 << 20))}, SECONDS)
+    server.start()
+    with connect(server) as idle:
+        idle.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        eventually(lambda: server.connections == 1)
+        eventually(lambda: server.connections == 0)
+    server.close()

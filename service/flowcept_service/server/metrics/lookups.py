@@ -60,11 +60,11 @@ def subscription_source(subscriptions: Subscriptions, probe: StoreProbe) -> Sour
     return look_up
 
 
-def follower_source(follower: Follower) -> Source:
+def follower_source(follower: Follower, probe: StoreProbe) -> Source:
     """How the second store stands to the first."""
 
     def look_up() -> Iterator[Sample]:
-        status = follower.status()
+        status = follower.status(primary_answers=not probe.latest.problem)
         if status.lag_events is not None:
             yield Sample(d.FOLLOWER_LAG, status.lag_events)
         yield Sample(d.FOLLOWER_SECONDS, status.behind_seconds)

@@ -1,0 +1,50 @@
+"""A service that refuses a call because it shuts down has done nothing: even a deletion is asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from flowcept.errors import Reason, UnavailableError
+from tests.client.conftest import Connect
+from tests.client.fake_blob_store import FakeBlobStore, serving
+
+
+def refusing(reason: Reason, times: int) -> Callable[[str, int], None]:
+    def refuse(call: str, number: int) -> None:
+        if call == "DeleteObject" and number < times:
+            raise UnavailableError("not now", reason=reason)
+
+    return refuse
+
+
+@pytest.fixture
+def store() -> FakeBlobStore:
+    store = FakeBlobStore()
+    store.put("object", b"bytes")
+    return store
+
+
+def test_a_deletion_that_a_service_at_its_end_refuses_is_asked_for_again(
+    store: FakeBlobStore, connect: Connect
+) -> None:
+    store.before = refusing(Reason.DRAINING, 2)
+    with serving(store) as target:
+        assert connect(target).delete_object("object").object_id == "object"
+    assert store.calls == ["DeleteObject"] * 3
+
+
+def test_a_deletion_that_may_have_happened_is_not(store: FakeBlobStore, connect: Connect) -> None:
+    store.before = refusing(Reason.STORAGE_UNAVAILABLE, 1)
+    with serving(store) as target, pytest.raises(UnavailableError):
+        connect(target).delete_object("object")
+    assert store.calls == ["DeleteObject"]
+
+
+def test_a_service_that_keeps_refusing_is_given_up(store: FakeBlobStore, connect: Connect) -> None:
+    store.before = refusing(Reason.DRAINING, 1000)
+    with serving(store) as target, pytest.raises(UnavailableError) as caught:
+        connect(target, retry={"max_attempts": 3, "initial_backoff": 0.01, "max_backoff": 0.02}).delete_object("object")
+    assert caught.value.reason is Reason.DRAINING
+    assert store.calls == ["DeleteObject"] * 3
