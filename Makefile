@@ -67,6 +67,7 @@ lock: $(READY) ## lock the image's packages by hash, after a change of constrain
 .PHONY: bench
 bench: $(READY) ## measure speed and memory beside references timed in the same run
 	@$(BIN)/python -m bench.blobs
+	@$(BIN)/python -m bench.gridfs
 	@$(BIN)/python -m bench.provenance
 	@$(BIN)/python -m bench.capture
 

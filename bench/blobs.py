@@ -1,6 +1,6 @@
 """How quickly blobs stream through the service, and in how much memory.
 
-    python -m bench.blobs [--quick] [--directory DIR]
+    python -m bench.blobs [--store lmdb|mongodb] [--quick] [--directory DIR]
 
 Every figure stands beside references timed in the same run, on the same disk and the same bytes: a plain file write
 with fdatasync (and read), and a gRPC stream through generated stubs that stores nothing. Machines are noisy: the ratios
@@ -29,6 +29,7 @@ from bench.references import MIB
 from flowcept.config import ClientSettings
 from flowcept.db import DBAPI
 from tests.support.server import ServerProcess
+from tests.support.services import service_on
 
 SIZES = (64 << 10, MIB, 16 * MIB, 256 * MIB, 1024 * MIB)
 SMALL = 64 << 10
@@ -172,18 +173,19 @@ def print_small_rates(server: ServerProcess, null: str, *, quick: bool) -> None:
 
 
 @click.command()
+@click.option("--store", type=click.Choice(["lmdb", "mongodb"]), default="lmdb", help="What the service keeps data in.")
 @click.option("--quick", is_flag=True, help="Fewer rounds, and nothing above 256 MiB.")
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to write; a temporary directory by default.",
 )
-def main(quick: bool, directory: Path | None) -> None:
+def main(store: str, quick: bool, directory: Path | None) -> None:
     """Measure blobs beside a plain file and a null stream."""
     with (
         tempfile.TemporaryDirectory(prefix="flowcept-bench-", dir=directory) as name,
         references.null_server() as null,
-        ServerProcess(Path(name)) as server,
+        service_on(store, Path(name)) as server,
     ):
         print_sizes(server, null, Path(name), quick=quick)
         print_small_rates(server, null, quick=quick)

@@ -1,6 +1,6 @@
 """How quickly tasks are published, followed and queried.
 
-    python -m bench.provenance [--quick] [--directory DIR]
+    python -m bench.provenance [--store lmdb|mongodb] [--quick] [--directory DIR]
 
 The service, its clients and its subscribers are processes of their own. Every figure stands beside references that are
 timed in the same run, on the same documents: BSON alone, LMDB alone, and a gRPC service that stores nothing. Machines
@@ -38,7 +38,7 @@ from bench.provenance_clients import (
 )
 from flowcept.v1.document_pb2 import Document
 from flowcept.v1.provenance_service_pb2 import COLLECTION_TASKS, QueryRequest
-from tests.support.server import ServerProcess
+from tests.support.services import service_on
 
 MIB = 1 << 20
 PROBES = 10_000_000
@@ -157,13 +157,14 @@ def call(function: object, arguments: tuple[object, ...]) -> object:
 
 
 @click.command(help=__doc__)
+@click.option("--store", type=click.Choice(["lmdb", "mongodb"]), default="lmdb", help="What the service keeps data in.")
 @click.option("--quick", is_flag=True, help="Less of everything: a look, not a figure to quote.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where to write; the disk that is measured.")
-def main(quick: bool, directory: Path | None) -> None:
+def main(store: str, quick: bool, directory: Path | None) -> None:
     """Measure and print."""
     scale = QUICK if quick else Scale()
     report = Report()
-    with tempfile.TemporaryDirectory(dir=directory) as name, ServerProcess(Path(name)) as server:
+    with tempfile.TemporaryDirectory(dir=directory) as name, service_on(store, Path(name)) as server:
         measure_latency(server.target, scale, report)
         measure_publishing(server.target, scale, Path(name), report)
         measure_queries(server.target, scale, report)

@@ -10,8 +10,6 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -25,8 +23,7 @@ from flowcept import Flowcept, FlowceptTask
 from flowcept.consumers import BaseConsumer, EventMessage
 
 # The tests know how to run a service, and a MongoDB, as processes of their own.
-from tests.support.mongod import Mongod
-from tests.support.server import ServerProcess
+from tests.support.services import service_on
 
 EPOCHS = 4
 SAMPLES = 128
@@ -44,16 +41,6 @@ class EventPrinter(BaseConsumer):
             what, state = msg_obj.get("activity_id") or msg_obj.get("name"), msg_obj["status"]
         console.print(f"  [dim]{msg_obj.event.sequence:>3}[/]  {msg_obj['type']:<9} {what:<14} [dim]{state}[/]")
         return not (msg_obj["type"] == "workflow" and state == "FINISHED")
-
-
-@contextmanager
-def own_service(store: str, directory: Path) -> Iterator[str]:
-    """Run a service, with the database it needs, for the length of the block; the value is its target."""
-    with ExitStack() as stack:
-        arguments = ["--store", store]
-        if store == "mongodb":
-            arguments += ["--mongodb-uri", stack.enter_context(Mongod()).uri]
-        yield stack.enter_context(ServerProcess(directory, *arguments)).target
 
 
 def make_data() -> tuple[torch.Tensor, torch.Tensor]:
@@ -162,7 +149,8 @@ def upload_over_an_unreliable_link(target: str, directory: Path) -> None:
 def main(store: str) -> None:
     """Run the demo against a service of its own."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="flowcept-demo-") as name, own_service(store, Path(name)) as target:
+    with tempfile.TemporaryDirectory(prefix="flowcept-demo-") as name, service_on(store, Path(name)) as service:
+        target = service.target
         os.environ["FLOWCEPT_TARGET"] = target
         os.chdir(name)  # the run leaves its buffer file where it runs
         console.print(f"A service on {store} listens on {target}.\n\nTraining, with every event as it is committed:")
