@@ -126,7 +126,8 @@ class BlobStoreServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Download(self, request, context):
-        """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order.
+        """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
+        a small payload (up to 128 KiB) the first message carries the bytes too.
 
         A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
         Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with

@@ -71,7 +71,8 @@ class BlobStoreStub:
     AbortUpload: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.AbortUploadRequest, _blob_store_service_pb2.AbortUploadResponse]
     """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone."""
     Download: _grpc.UnaryStreamMultiCallable[_blob_store_service_pb2.DownloadRequest, _blob_store_service_pb2.DownloadResponse]
-    """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order.
+    """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
+    a small payload (up to 128 KiB) the first message carries the bytes too.
 
     A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
     Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with
@@ -139,7 +140,8 @@ class BlobStoreAsyncStub(BlobStoreStub):
     AbortUpload: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.AbortUploadRequest, _blob_store_service_pb2.AbortUploadResponse]  # type: ignore[assignment]
     """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone."""
     Download: _aio.UnaryStreamMultiCallable[_blob_store_service_pb2.DownloadRequest, _blob_store_service_pb2.DownloadResponse]  # type: ignore[assignment]
-    """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order.
+    """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
+    a small payload (up to 128 KiB) the first message carries the bytes too.
 
     A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
     Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with
@@ -228,7 +230,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         request: _blob_store_service_pb2.DownloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_blob_store_service_pb2.DownloadResponse], _abc.AsyncIterator[_blob_store_service_pb2.DownloadResponse]]:
-        """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order.
+        """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
+        a small payload (up to 128 KiB) the first message carries the bytes too.
 
         A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
         Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with

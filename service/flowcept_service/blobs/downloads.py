@@ -36,6 +36,15 @@ class Piece:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a download begins with."""
+
+    version: ObjectVersion
+    piece: Piece | None = None
+    """The first bytes, where there are so few that they go together."""
+
+
 class Downloads:
     """The downloads of one service.
 
@@ -50,7 +59,7 @@ class Downloads:
         self._payloads = payloads
         self._settings = settings
 
-    def download(self, wanted: DownloadRange) -> Iterator[ObjectVersion | Piece]:
+    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
         """The version, then its bytes in order. Closing the iterator releases everything.
 
         Raises:
@@ -76,8 +85,10 @@ class Downloads:
         left = size - wanted.offset
         length = left if wanted.length is None else min(wanted.length, left)
         with self._payloads.pin(version):
-            yield version
-            yield from self._pieces(version, wanted.offset, length)
+            pieces = self._pieces(version, wanted.offset, length)
+            joined = length <= self._settings.joined_bytes
+            yield Beginning(version, next(pieces, None) if joined else None)
+            yield from pieces
 
     def _pieces(self, version: ObjectVersion, offset: int, length: int) -> Iterator[Piece]:
         parts = self._payloads.read(version, offset, length, self._settings.piece_bytes)

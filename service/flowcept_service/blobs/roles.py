@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from flowcept_service.blobs.downloads import DownloadRange, Piece
+from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import UploadMessage, UploadResult, UploadStatus
-from flowcept_service.domain.objects import ObjectVersion
 
 
 class Receiving(Protocol):
@@ -29,6 +28,6 @@ class Receiving(Protocol):
 class Sending(Protocol):
     """Gives payloads out; see ``blobs.downloads.Downloads``."""
 
-    def download(self, wanted: DownloadRange) -> Iterator[ObjectVersion | Piece]:
+    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
         """The version, then its bytes in order."""
         ...

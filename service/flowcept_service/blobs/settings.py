@@ -23,3 +23,5 @@ class BlobSettings:
     """Bytes in one message of a download."""
     inline_bytes: int = 1 << 20
     """Downloads up to this size are read by the thread that sends them; a helper would cost more than it saves."""
+    joined_bytes: int = 128 << 10
+    """Downloads up to this size are sent in one message, together with the metadata; both stay below 4 MiB."""

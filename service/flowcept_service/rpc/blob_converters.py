@@ -6,7 +6,7 @@ from flowcept.codec import decode_document, encode_bson, encode_timestamp, wire_
 from flowcept.framing import decode_chunk, encode_chunk
 from flowcept.v1 import blob_object_pb2, blob_store_service_pb2
 from flowcept.v1.document_pb2 import DocumentEncoding
-from flowcept_service.blobs.downloads import DownloadRange, Piece
+from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import (
     UploadChunk,
     UploadCommit,
@@ -72,11 +72,13 @@ def decode_range(request: blob_store_service_pb2.DownloadRequest) -> DownloadRan
     )
 
 
-def encode_download(part: ObjectVersion | Piece) -> bytes:
+def encode_download(part: Beginning | Piece) -> bytes:
     """One message of a download, as it travels."""
     if isinstance(part, Piece):
         return encode_chunk(part.offset, part.data)
-    return blob_store_service_pb2.DownloadResponse(object=encode_version(part)).SerializeToString()
+    message = blob_store_service_pb2.DownloadResponse(object=encode_version(part.version)).SerializeToString()
+    # Two encoded messages one behind the other are the message that has the fields of both.
+    return message if part.piece is None else message + encode_download(part.piece)
 
 
 def encode_version(

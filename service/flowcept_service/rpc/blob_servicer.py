@@ -23,11 +23,10 @@ from flowcept.v1.blob_store_service_pb2 import (
     UpdateObjectResponse,
     UploadResponse,
 )
-from flowcept_service.blobs.downloads import Piece
+from flowcept_service.blobs.downloads import Beginning, Piece
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.parts import UploadMessage
 from flowcept_service.blobs.roles import Receiving, Sending
-from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.rpc.blob_converters import (
     decode_encoding,
     decode_expected_version,
@@ -64,7 +63,7 @@ class BlobStoreServicer:
         """Drop what an upload has staged."""
         return AbortUploadResponse(existed=self._uploads.abort(request.upload_id))
 
-    def Download(self, request: DownloadRequest, context: grpc.ServicerContext) -> Iterator[ObjectVersion | Piece]:
+    def Download(self, request: DownloadRequest, context: grpc.ServicerContext) -> Iterator[Beginning | Piece]:
         """Stream the bytes of one version."""
         return self._downloads.download(decode_range(request))
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from prometheus_client import Counter
 
 from flowcept.errors import FlowceptError, Reason
-from flowcept_service.blobs.downloads import DownloadRange, Piece
+from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import UploadChunk, UploadMessage, UploadResult, UploadStatus
 from flowcept_service.blobs.roles import Receiving, Sending
-from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.server.metrics.definitions import (
     DOWNLOAD_SENT,
     UPLOAD_RECEIVED,
@@ -96,11 +95,12 @@ class MeteredDownloads:
         self._downloads = downloads
         self._sent = metrics.counter(DOWNLOAD_SENT)
 
-    def download(self, wanted: DownloadRange) -> Iterator[ObjectVersion | Piece]:
+    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
         """See ``Sending.download``."""
         return map(self._counted, self._downloads.download(wanted))
 
-    def _counted(self, part: ObjectVersion | Piece) -> ObjectVersion | Piece:
-        if isinstance(part, Piece):
-            self._sent.inc(len(part.data))
+    def _counted(self, part: Beginning | Piece) -> Beginning | Piece:
+        piece = part if isinstance(part, Piece) else part.piece
+        if piece is not None:
+            self._sent.inc(len(piece.data))
         return part
