@@ -92,8 +92,11 @@ class BlobStoreServicer(object):
 
         **Resuming.** A stream that breaks keeps its staged bytes under `upload_id` (for a day by default). Ask `GetUpload`
         how many there are, then call `Upload` again with the same header and the first chunk at that offset. A new stream
-        takes over from an older one that still hangs (which then ends with ABORTED, UPLOAD_BUSY). **Retrying.** Repeating
-        an upload whose commit succeeded returns the first result again, so an answer lost on the way is harmless.
+        takes over from an older one that still hangs (which then ends with ABORTED, UPLOAD_BUSY). What arrives is staged at
+        least every 16 MiB, so a sender that cannot go back keeps that much, and asks `GetUpload` before it lets go of more.
+        **Retrying.** Repeating an upload whose commit succeeded returns the first result again, so an answer lost on the way
+        is harmless. An upload that loses its precondition keeps its staged bytes: it may be repeated under the same
+        `upload_id` with another precondition, without sending them again.
 
         **Known content.** A header may carry `data_sha256` and `object_size_bytes` of the payload: if the store already
         holds these bytes the version is committed at once and the call returns, whatever else was sent.
