@@ -15,6 +15,7 @@ import trustme
 from tests.support.conditions import eventually
 from tests.support.helm import ROOT, Chart, find_helm
 from tests.support.pods import Machine, Secrets, contents
+from tests.support.security import entry, token_of
 from tests.unit.chart.cases import CASES, MUTUAL_TLS, ON_MONGODB
 from tests.unit.chart.resources import Resource, container, of_kind, only, pod_spec
 
@@ -85,6 +86,15 @@ def test_without_that_token_nobody_is_served(chart: Chart, tmp_path: Path) -> No
 
     assert test.returncode != 0
     assert "no credentials" in test.stderr
+
+
+def test_a_token_that_may_only_read_and_write_is_enough_for_the_test(chart: Chart, tmp_path: Path) -> None:
+    tokens = {"tokens.toml": entry("tester", scopes=["read", "write"]).encode()}
+    resources = chart.render(
+        {"auth": {"tokens": {"existingSecret": "tokens"}}, "helmTest": {"token": {"existingSecret": "tester"}}}
+    )
+
+    assert_it_serves(resources, Machine(tmp_path, {"tokens": tokens, "tester": {"token": token_of("tester").encode()}}))
 
 
 def test_a_pod_with_tls_serves_whoever_has_a_certificate_and_answers_probes_in_plain_text(

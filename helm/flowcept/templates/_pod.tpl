@@ -1,8 +1,9 @@
 {{/* The pod, which is the same in both modes but for where its data is. */}}
 
-{{/* Above the sum of what a pod does at its end: sleeping, draining, and closing the store. */}}
+{{/* Above the sum of what a pod does at its end: sleeping, draining, and closing the store, for which a database that is
+away is given 15 seconds. */}}
 {{- define "flowcept.gracePeriodSeconds" -}}
-{{- add .Values.preStopSleepSeconds .Values.drainSeconds 15 -}}
+{{- add .Values.preStopSleepSeconds .Values.drainSeconds 20 -}}
 {{- end -}}
 
 {{/* What the chart sets by itself; each is a setting of the service. */}}

@@ -104,9 +104,9 @@ def test_the_grace_period_is_longer_than_what_happens_in_it(rendered: Render, ca
     environment = {entry["name"]: entry.get("value") for entry in container(resources)["env"]}
     pause = container(resources)["lifecycle"]["preStop"]["sleep"]["seconds"]
 
-    assert pod_spec(resources)["terminationGracePeriodSeconds"] > pause + float(
-        environment["FLOWCEPT_SERVICE_DRAIN_SECONDS"] or 0
-    )
+    closing = 15  # what a commit to a database that is away gets
+    drain = float(environment["FLOWCEPT_SERVICE_DRAIN_SECONDS"] or 0)
+    assert pod_spec(resources)["terminationGracePeriodSeconds"] > pause + drain + closing
 
 
 def test_every_setting_is_one_of_the_service_and_is_given_once(rendered: Render, case: str) -> None:
