@@ -18,7 +18,8 @@ LOG_LEVEL: {{ .Values.log.level | quote }}
 LOG_FORMAT: {{ .Values.log.format | quote }}
 STATUS_FILE: /tmp/status.json
 {{- if eq .Values.mode "embedded" }}
-STORE: lmdb
+{{- /* A second store follows the first as a copy. */}}
+STORE: {{ empty .Values.mongodb.existingSecret | ternary "lmdb" "lmdb,mongodb" | quote }}
 DATA_DIR: /var/lib/flowcept/data
 {{- else }}
 STORE: mongodb
@@ -61,7 +62,7 @@ TRACE_RATIO: {{ .ratio | quote }}
   {{- /* As JSON, since Helm's numbers are floats and 1209600 would become 1.2096e+06. */}}
   value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
-{{- if eq .Values.mode "scaled" }}
+{{- if .Values.mongodb.existingSecret }}
 - name: FLOWCEPT_SERVICE_MONGODB_URI
   valueFrom:
     secretKeyRef:

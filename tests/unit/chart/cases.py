@@ -64,6 +64,7 @@ CASES: Final[dict[str, dict[str, Any]]] = {
             "annotations": {"backup": "daily"},
         }
     },
+    "a copy in mongodb": {"mongodb": {"existingSecret": "science-db"}},
     "given tokens": {"auth": {"tokens": {"existingSecret": "tokens", "key": "who.toml"}}},
     "oidc": OIDC,
     "tls": {"tls": {"existingSecret": "flowcept-tls"}},

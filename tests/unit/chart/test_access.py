@@ -102,6 +102,7 @@ def test_pods_reach_names_and_what_is_configured_and_nothing_else(rendered: Rend
     for case, expected in {
         "defaults": {53},
         "scaled": {53, 27017},
+        "a copy in mongodb": {53, 27017},
         "oidc": {53, 443, 8443},
         "placed by hand": {53, 4317},
         "scaled with everything": {53, 27017, 27018, 443, 8443, 4317},

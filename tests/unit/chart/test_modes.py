@@ -70,6 +70,16 @@ def test_a_trial_can_do_without_a_volume(rendered: Render) -> None:
     assert mounts(rendered("without persistence"))[DATA]["emptyDir"] == {"sizeLimit": "50Gi"}
 
 
+def test_an_embedded_store_can_have_a_copy_in_mongodb(rendered: Render) -> None:
+    resources = rendered("a copy in mongodb")
+    names = [entry["name"] for entry in container(resources)["env"]]
+
+    assert workload(resources)["kind"] == "StatefulSet"
+    assert settings(resources)["STORE"] == "lmdb,mongodb"
+    assert "FLOWCEPT_SERVICE_MONGODB_URI" in names
+    assert "FLOWCEPT_SERVICE_MONGODB_URI" not in [entry["name"] for entry in container(rendered("defaults"))["env"]]
+
+
 def test_scaled_is_a_deployment_on_the_database_of_the_secret(rendered: Render) -> None:
     resources = rendered("scaled")
     (uri,) = (entry for entry in container(resources)["env"] if entry["name"] == "FLOWCEPT_SERVICE_MONGODB_URI")
