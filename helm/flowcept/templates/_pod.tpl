@@ -23,6 +23,7 @@ STORE: {{ empty .Values.mongodb.existingSecret | ternary "lmdb" "lmdb,mongodb" |
 DATA_DIR: /var/lib/flowcept/data
 {{- else }}
 STORE: mongodb
+CONNECTION_AGE_SECONDS: {{ .Values.connectionAgeSeconds | quote }}
 {{- end }}
 {{- with .Values.tls.existingSecret }}
 TLS_CERT_FILE: /etc/flowcept/tls/tls.crt

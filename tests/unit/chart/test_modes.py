@@ -105,6 +105,11 @@ def test_scaled_is_scaled_by_an_autoscaler_which_alone_sets_the_number(rendered:
     assert container(resources)["resources"]["requests"]["cpu"]  # or there is nothing to compare with
 
 
+def test_clients_of_a_scaled_service_connect_anew_so_that_new_pods_get_their_share(rendered: Render) -> None:
+    assert settings(rendered("scaled"))["CONNECTION_AGE_SECONDS"] == "1800"
+    assert "CONNECTION_AGE_SECONDS" not in settings(rendered("defaults"))
+
+
 def test_scaled_by_hand_has_the_number_that_was_given(rendered: Render) -> None:
     resources = rendered("scaled by hand")
 
