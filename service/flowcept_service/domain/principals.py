@@ -37,8 +37,8 @@ class Principal:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-NOBODY = Principal("", frozenset())
-"""A caller whose credentials were not checked yet."""
+NOBODY = Principal("", frozenset(), frozenset())
+"""A caller whose credentials were not checked yet: it may do nothing, and sees nothing."""
 
 ANYBODY = Principal("anonymous", frozenset(Scope))
 """Every caller of a service without authentication."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from flowcept_service.domain.principals import ANYBODY, Principal
+from flowcept_service.domain.principals import NOBODY, Principal
 
-# A context variable belongs to a thread's context, not to the module: each call sets it at its beginning.
-_current: ContextVar[Principal] = ContextVar("principal", default=ANYBODY)
+# A context variable belongs to a thread's context, not to the module: each call sets it at its beginning. In a thread
+# that does not work on a call nobody calls, so that what asks there by mistake is refused, and not allowed everything.
+_current: ContextVar[Principal] = ContextVar("principal", default=NOBODY)
 
 
 def set_principal(principal: Principal) -> None:

@@ -27,7 +27,7 @@ from flowcept.v1.provenance_service_pb2 import (
 )
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.server.service import Service
-from tests.support.blobs import Blobs, chunk, commit, failure_of, header, sha256
+from tests.support.blobs import MIB, Blobs, chunk, chunks, commit, failure_of, header, pattern, sha256
 from tests.support.provenance import batch, find, subscribe, task
 from tests.support.security import entry, sending, token_of
 from tests.support.server import service_in_process
@@ -451,3 +451,15 @@ def test_an_admin_deletes_the_records_of_its_campaign_only(caller: Callable[[str
     assert admin.provenance.DeleteRecords(DeleteRecordsRequest(workflow_id=name)).task_count == 1
     left = find(everybody.provenance, {"workflow_id": name})
     assert sorted(found["task_id"] for found in left) == [f"{name}-2", f"{name}-3"]
+
+
+def test_large_payloads_are_confined_in_every_thread_that_moves_them(we: Caller, they: Caller, name: str) -> None:
+    data = pattern(20 * MIB)
+    begun = header(name, name, fields=ObjectFields(campaign_id=OURS))
+    broken = we.blobs.refused([begun, *chunks(data[: 12 * MIB])])
+    assert broken.reason == "UPLOAD_NOT_COMMITTED"
+    assert not they.blobs.staged(name).exists
+    assert we.blobs.staged(name).staged_bytes == 12 * MIB
+    we.blobs.upload([begun, *chunks(data, 12 * MIB), commit(data)])
+    assert we.blobs.get(name) == data
+    assert failure(lambda: they.blobs.get(name))[:2] == NOT_FOUND
