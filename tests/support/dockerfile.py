@@ -47,7 +47,8 @@ class Stage:
 
     def command(self, name: str) -> list[str]:
         """The words of ENTRYPOINT, CMD or HEALTHCHECK, which must have the exec form."""
-        words: list[str] = json.loads(self.only(name).partition("[")[1] + self.only(name).partition("[")[2])
+        value = self.only(name)
+        words: list[str] = json.loads(value[value.index("[") :])
         return words
 
     def pairs(self, name: str) -> dict[str, str]:
