@@ -202,8 +202,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     metrics.look_up(subscription_source(subscriptions, probe))
     metrics.look_up(janitor_source(janitor))
     metrics.look_up(service_source(health, settings.store))
-    if follower is not None:
-        metrics.look_up(follower_source(follower, probe))
+    metrics.look_up(follower_source(follower, probe))
     observation = Observation.open(
         settings.observability,
         health=health,

@@ -70,6 +70,8 @@ class LastEvents:
 
     def _read(self) -> tuple[ShownEvent, ...]:
         bounds = self._log.bounds()
+        if self._known and self._known[0].sequence == bounds.last:
+            return self._known
         position = max(bounds.oldest - 1, bounds.last - SHOWN)
         newest: deque[ShownEvent] = deque(maxlen=SHOWN)
         while position < bounds.last:

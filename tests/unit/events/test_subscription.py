@@ -254,3 +254,30 @@ def test_a_subscriber_is_woken_by_a_commit() -> None:
         following = pool.submit(next, stream)
         log.append([draft("new")])
         assert [event.id for event in following.result(timeout=10).events] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (Subscription(start=0), 10),
+        (Subscription(start=7), 3),
+        (Subscription(start=0, selection=Selection(workflow_ids=frozenset({"w1"}))), 5),
+        (Subscription(start=0, selection=Selection(workflow_ids=frozenset({"nothing"}))), 0),
+    ],
+)
+def test_the_events_that_are_sent_are_counted(given: Subscription, sent: int) -> None:
+    subscriptions = Subscriptions(filled(10), QUICK, Clock(step=1.0))
+    stream = map(SubscribeResponse.FromString, subscriptions.stream(given, always))
+    assert len(events_until(stream, 10)) == sent
+    assert subscriptions.events_sent == sent
+
+
+def test_the_slowest_subscription_is_told_apart() -> None:
+    subscriptions = Subscriptions(filled(10), QUICK, Clock())
+    assert subscriptions.furthest_behind(10) == 0
+    streams = [subscriptions.stream(Subscription(start=start), always) for start in (10, 4, 8)]
+    for stream in streams:
+        next(stream)
+    assert subscriptions.furthest_behind(10) == 6
+    streams[1].close()
+    assert subscriptions.furthest_behind(10) == 2

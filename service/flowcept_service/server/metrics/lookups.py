@@ -60,10 +60,12 @@ def subscription_source(subscriptions: Subscriptions, probe: StoreProbe) -> Sour
     return look_up
 
 
-def follower_source(follower: Follower, probe: StoreProbe) -> Source:
-    """How the second store stands to the first."""
+def follower_source(follower: Follower | None, probe: StoreProbe) -> Source:
+    """How the second store stands to the first; nothing where there is none."""
 
     def look_up() -> Iterator[Sample]:
+        if follower is None:
+            return
         status = follower.status(primary_answers=not probe.latest.problem)
         if status.lag_events is not None:
             yield Sample(d.FOLLOWER_LAG, status.lag_events)
