@@ -126,6 +126,8 @@ class ConfinedObjects:
 
     def _confined(self, change: ObjectChange) -> ObjectChange:
         campaigns = self._caller().campaigns
+        if campaigns is None:
+            return change
         return replace(
             change,
             request_id=own_identifier(campaigns, change.request_id),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,31 @@ def test_a_filter_that_nothing_can_match_does_not_scan(tmp_path: Path, open_stor
     store.records.write([task("t1", workflow_id="w")])
 
     assert list(store.records.find(Collection.TASKS, parse_query({"workflow_id": {"$in": []}}))) == []
+
+
+@pytest.mark.parametrize("field", ["parent_task_id", "workflow_id"])
+def test_of_several_fields_the_one_that_fewer_documents_share_is_looked_up(
+    tmp_path: Path, open_store: Open, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    """Filters of callers that are confined to a campaign pin that too, and it may be most of the store."""
+    store = open_store(tmp_path)
+    store.records.write([task(f"t{n}", campaign_id="c", **{field: f"{n}"}) for n in range(100)])
+    decoded: list[object] = []
+    monkeypatch.setattr(_find, "_by_value", _counting(_find._by_value, decoded))
+
+    query = parse_query({"$and": [{"campaign_id": {"$in": ["c"]}}, {field: "7"}]})
+
+    assert len(list(store.records.find(Collection.TASKS, query))) == len(decoded) == 1
+
+
+def _counting(find: Any, found: list[object]) -> Any:
+    def counted(*arguments: Any) -> Iterator[Any]:
+        with closing(find(*arguments)) as documents:
+            for document in documents:
+                found.append(document)
+                yield document
+
+    return counted
 
 
 def test_documents_that_an_index_names_exactly_are_not_decoded(
