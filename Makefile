@@ -64,6 +64,10 @@ stubs: $(READY) ## generate client/flowcept/v1 from protos/
 lock: $(READY) ## lock the image's packages by hash, after a change of constraints.txt
 	@$(BIN)/python image/lock.py
 
+.PHONY: values
+values: $(READY) ## write the chart's table of values into its README
+	@$(BIN)/python helm/values_table.py
+
 .PHONY: bench
 bench: $(READY) ## measure speed and memory beside references timed in the same run
 	@$(BIN)/python -m bench.blobs

@@ -1,4 +1,4 @@
-"""Write the table of values into the chart's README from the comments in `values.yaml`.
+"""Write the table of values into the chart's README from the comments in `values.yaml`: ``make values``.
 
 A value is documented by a comment that begins with `# --` right above it. A mapping with such a comment is one value;
 one without is a group, and its members are documented instead.

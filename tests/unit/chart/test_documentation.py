@@ -32,7 +32,7 @@ def test_a_value_is_documented(value: Any) -> None:
 def test_the_table_in_the_readme_is_fresh() -> None:
     readme = (DIRECTORY / "README.md").read_text()
 
-    assert readme == readme_with(table(), readme), "run `python helm/values_table.py`"
+    assert readme == readme_with(table(), readme), "run `make values`"
 
 
 def structure(value: Any) -> Any:
