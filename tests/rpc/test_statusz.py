@@ -187,6 +187,20 @@ def test_where_callers_are_authenticated_others_than_administrators_see_counts_a
     assert not {cell for cell in read(page).cells if "script" in cell or cell in {"t12", "object"}}
 
 
+@pytest.mark.parametrize(
+    ("http_listen", "insecure", "names"),
+    [("127.0.0.1:0", False, True), ("0.0.0.0:0", False, False), ("0.0.0.0:0", True, True)],
+)
+def test_without_authentication_names_are_shown_where_the_service_itself_may_be_open(
+    tmp_path: Path, http_listen: str, insecure: bool, names: bool
+) -> None:
+    given = {"observability": {"http_listen": http_listen}, "security": {"insecure": insecure}}
+    with service_in_process(tmp_path / "data", **given) as service:
+        with grpc.insecure_channel(service.target) as channel:
+            fill(channel)
+        assert (NAME in read(fetch(service, "/statusz")).cells) is names
+
+
 def test_administrators_see_names(guarded: Service) -> None:
     _, _, page = ask(guarded, f"Bearer {token_of('boss')}")
     assert NAME in read(page).cells

@@ -54,7 +54,13 @@ from flowcept_service.server.metrics.store import StoreMetrics
 from flowcept_service.server.observation import Observation, open_tracing
 from flowcept_service.server.options import server_options
 from flowcept_service.server.probing import StoreProbe
-from flowcept_service.server.security import access_control, authenticator_of, check_exposure, transport_security
+from flowcept_service.server.security import (
+    access_control,
+    authenticator_of,
+    check_exposure,
+    shows_names_to_anybody,
+    transport_security,
+)
 from flowcept_service.server.service import Service
 from flowcept_service.server.status import StatusBoard
 from flowcept_service.server.statusz import StatusPage
@@ -209,7 +215,13 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         probe=probe,
         metrics=metrics,
         tracing=tracing,
-        pages={"/statusz": StatusPage(status.snapshot, None if authenticator is None else authenticator.of_token)},
+        pages={
+            "/statusz": StatusPage(
+                status.snapshot,
+                None if authenticator is None else authenticator.of_token,
+                open_to_anybody=shows_names_to_anybody(settings.observability.http_listen, settings.security),
+            )
+        },
     )
     return Service(
         server=server,

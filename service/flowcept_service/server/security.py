@@ -75,7 +75,7 @@ def check_exposure(listen: str, options: SecurityOptions) -> None:
     Raises:
         InvalidArgumentError: with the settings that are missing.
     """
-    if options.insecure or _stays_on_this_machine(listen):
+    if options.insecure or stays_on_this_machine(listen):
         return
     missing = []
     if not options.authenticates:
@@ -110,7 +110,18 @@ def _verifier(options: SecurityOptions) -> JwtVerifier | None:
     return JwtVerifier(keys, claims)
 
 
-def _stays_on_this_machine(listen: str) -> bool:
+def shows_names_to_anybody(http_listen: str | None, options: SecurityOptions) -> bool:
+    """Whether the status page may show what users have named without asking who reads it.
+
+    Where nobody has to say who calls, and the page is as hard to reach as the service itself has to be.
+    """
+    if options.authenticates or http_listen is None:
+        return False
+    return options.insecure or stays_on_this_machine(http_listen)
+
+
+def stays_on_this_machine(listen: str) -> bool:
+    """Whether an address is reached from this machine alone."""
     if listen.startswith("unix:"):
         return True
     host = listen.rpartition(":")[0].strip("[]")

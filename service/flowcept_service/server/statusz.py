@@ -1,7 +1,8 @@
 """The status page: the same as the command ``status`` shows, for a browser. Read-only, and without scripts.
 
-Where callers are authenticated, the page shows counts to everybody who reaches it; what users have named (records,
-objects, consumers) and what the store says of its troubles is for administrators, who send their token.
+Everybody who reaches it sees counts. What users have named (records, objects, consumers) and what the store says of its
+troubles is for administrators, who send their token; and for all where nobody has to say who they are, and the page is
+reached from this machine alone or the service was said to be protected otherwise.
 """
 
 from __future__ import annotations
@@ -40,17 +41,21 @@ class StatusPage:
 
     Args:
         snapshot: What it shows.
-        authenticate: Checks tokens; None where everybody may see everything.
+        authenticate: Checks tokens; None where there are none.
+        open_to_anybody: Whether everybody may see everything.
     """
 
-    def __init__(self, snapshot: Callable[[], Mapping[str, Any]], authenticate: Authenticate | None) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Mapping[str, Any]], authenticate: Authenticate | None, *, open_to_anybody: bool
+    ) -> None:
         self._snapshot = snapshot
         self._authenticate = authenticate
+        self._open = open_to_anybody
 
     def __call__(self, request: Request) -> Page:
         """The page of now."""
         try:
-            shows_names = self._authenticate is None or _is_administrator(self._authenticate, request.authorization)
+            shows_names = self._open or _is_administrator(self._authenticate, request.authorization)
         except FlowceptError as error:
             headers = {"WWW-Authenticate": 'Bearer realm="flowcept"'}
             return Page(HTTPStatus.UNAUTHORIZED, f"{error.message}\n".encode(), headers=headers)
@@ -58,9 +63,9 @@ class StatusPage:
         return Page(HTTPStatus.OK, body.encode(), "text/html; charset=utf-8", _HEADERS)
 
 
-def _is_administrator(authenticate: Authenticate, authorization: str) -> bool:
+def _is_administrator(authenticate: Authenticate | None, authorization: str) -> bool:
     """Whether a request shows that it comes from one; without credentials it does not."""
-    if not authorization:
+    if authenticate is None or not authorization:
         return False
     scheme, _, token = authorization.partition(" ")
     principal = authenticate(token.strip() if scheme.lower() == "bearer" else "")
@@ -93,7 +98,7 @@ def render(status: Mapping[str, Any], *, shows_names: bool) -> str:
     if shows_names:
         parts.append(_table("Last events", ("sequence", "kind", "action", "id", "commit_time"), status["last_events"]))
     else:
-        parts.append("<p>Names are shown to administrators: send <code>Authorization: Bearer TOKEN</code>.</p>")
+        parts.append("<p>Names are shown to administrators who send <code>Authorization: Bearer TOKEN</code>.</p>")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>flowcept-service</title>'
         '<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="10">'
