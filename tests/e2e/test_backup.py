@@ -447,3 +447,48 @@ def test_two_restores_of_one_backup_share_no_numbers(store: Path, tmp_path: Path
             oldest.append((done.json["oldest_sequence"], restored.events.bounds()))
     (_, first), (second_oldest, _) = oldest
     assert first.last < second_oldest
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_follower_of_the_lost_store_becomes_a_copy_of_the_restored_one(
+    store: Path, tmp_path: Path, keep: bool
+) -> None:
+    def followed(source: Path) -> Any:
+        return run_here(
+            "transfer", "--from", lmdb_address(source), "--to", lmdb_address(tmp_path / "copy"), "--verify", "--json"
+        )
+
+    assert followed(store).code == 0
+    backup = backed_up(store, tmp_path / "backup")
+    with opened(lmdb_address(store)) as lost:
+        lost.records.write(tasks(5000, 10))
+        save(lost, "large", pattern(LARGE, seed=77))
+    assert followed(store).code == 0
+    restored = ["restore", str(backup), "--data-dir", str(tmp_path / "new")]
+    assert run_here(*restored, *(["--keep-sequence"] if keep else [])).code == 0
+
+    done = followed(tmp_path / "new")
+
+    if keep:
+        # The copy has events that the restored store never had: numbers would be given twice.
+        assert done.code != 0
+        return
+    assert done.code == 0, done.err + done.out
+    with opened(lmdb_address(tmp_path / "new")) as original, opened(lmdb_address(tmp_path / "copy")) as copy:
+        assert contents(copy) == contents(original)
+
+
+def test_a_restored_copy_goes_on_following_with_the_numbers_kept(store: Path, tmp_path: Path) -> None:
+    def followed(copy: Path) -> int:
+        return run_here("transfer", "--from", lmdb_address(store), "--to", lmdb_address(copy), "--verify").code
+
+    assert followed(tmp_path / "copy") == 0
+    backup = backed_up(tmp_path / "copy", tmp_path / "backup")
+    with opened(lmdb_address(store)) as original:
+        original.records.write(tasks(5000, 10))
+    assert run_here("restore", str(backup), "--data-dir", str(tmp_path / "new"), "--keep-sequence").code == 0
+
+    assert followed(tmp_path / "new") == 0
+
+    with opened(lmdb_address(store)) as original, opened(lmdb_address(tmp_path / "new")) as copy:
+        assert contents(copy) == contents(original)

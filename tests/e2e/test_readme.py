@@ -29,7 +29,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     directory = tmp_path_factory.mktemp("readme")
     with ServerProcess(tmp_path_factory.mktemp("service")) as server:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        yield directory, {**os.environ, "FLOWCEPT_TARGET": server.target, "HOME": str(directory), "PATH": path}
+        service = {"FLOWCEPT_TARGET": server.target, "FLOWCEPT_SERVICE_DATA_DIR": str(server.data_dir)}
+        yield directory, {**os.environ, **service, "HOME": str(directory), "PATH": path}
 
 
 def test_readme_names_the_two_commands() -> None:
