@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,9 @@ from flowcept.v1.blob_store_service_pb2 import DeleteObjectRequest
 from flowcept.v1.provenance_service_pb2 import AcknowledgeRequest, SubscribeRequest
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.domain.records import Collection
+from flowcept_service.domain.replication import ReplicaBatch, RowChange, RowKey
 from flowcept_service.query import parse_query
+from flowcept_service.replication.state import CopyProgress, ReplicaState, Stage
 from flowcept_service.storage.documents import decode_version
 from flowcept_service.storage.lmdb.offline._file import StoreFile
 from flowcept_service.storage.lmdb.offline._snapshot import Snapshot
@@ -91,6 +94,30 @@ def test_a_backup_travels_through_a_pipe(store: Path, tmp_path: Path) -> None:
     assert (writer.returncode, reader.returncode) == (0, 0)
     with opened(lmdb_address(store)) as original, opened(lmdb_address(new)) as restored:
         assert contents(restored) == contents(original)
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_and_no_traceback(store: Path) -> None:
+    with subprocess.Popen(
+        command("backup", "-", "--data-dir", str(store)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.close()
+        told = writer.stderr.read()
+    assert (writer.returncode, told) == (5, "flowcept-service backup: stdout cannot be used: Broken pipe\n")
+
+
+def test_progress_is_shown_on_a_terminal(store: Path, tmp_path: Path) -> None:
+    terminal, end = os.openpty()
+    arguments = command("backup", str(tmp_path / "backup"), "--data-dir", str(store))
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=end, text=True, check=False)
+    shown = os.read(terminal, 1 << 16).decode()
+    os.close(end)
+    os.close(terminal)
+
+    assert done.returncode == 0
+    assert "backed up" in done.stdout
+    assert "copied" in shown
 
 
 def test_a_backup_in_a_directory_is_a_store_itself(store: Path, tmp_path: Path) -> None:
@@ -476,6 +503,24 @@ def test_a_follower_of_the_lost_store_becomes_a_copy_of_the_restored_one(
     assert done.code == 0, done.err + done.out
     with opened(lmdb_address(tmp_path / "new")) as original, opened(lmdb_address(tmp_path / "copy")) as copy:
         assert contents(copy) == contents(original)
+
+
+def test_an_unfinished_copy_stays_one(store: Path, tmp_path: Path) -> None:
+    """Its numbers are those of its source, and its versions are of different moments: that is no damage."""
+    progress = CopyProgress(Stage.COPY, Collection.TASKS, b"", 0, 0, prune=False)
+    state = ReplicaState("the source", 0, progress).encode()
+    with opened(lmdb_address(store)) as copy:
+        gap = RowChange(RowKey(Collection.OBJECT_HISTORY, "large", 1), None)
+        copy.replica.apply(ReplicaBatch(state, rows=[gap]))
+        last = copy.events.bounds().last
+    backup = backed_up(store, tmp_path / "backup")
+    assert run_here("check", "--in-process", "--data-dir", str(backup)).code == 0
+
+    done = run_here("restore", str(backup), "--data-dir", str(tmp_path / "new"), "--json")
+
+    assert done.json["last_sequence"] == last
+    with opened(lmdb_address(tmp_path / "new")) as restored:
+        assert restored.replica.state() == state
 
 
 def test_a_restored_copy_goes_on_following_with_the_numbers_kept(store: Path, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
+from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.cli.offline import load_settings, reported, store_options
 from flowcept_service.cli.progress import Output, size_text, stopping_at_signals, watched
 
@@ -54,9 +57,9 @@ def backup(*, target: str, data_dir: str | None, store: str | None, as_json: boo
     with reported("backup"):
         job = open_backup(load_settings(data_dir, store))
         try:
-            with stopping_at_signals(job.stop):
+            with stopping_at_signals(job.stop), _stdout(target) as stdout:
                 manifest = watched(
-                    lambda: job.write(target, sys.stdout.buffer),
+                    lambda: job.write(target, stdout),
                     lambda: (f"copied {size_text(job.done_bytes)}", job.done_bytes, job.total_bytes),
                     Output(as_json=as_json, quiet=quiet),
                 )
@@ -96,6 +99,21 @@ def restore(
                 Output(as_json=as_json, quiet=quiet),
             )
         _print(f"restored {size_text(job.done_bytes)} into {settings.data_dir}", manifest.fields(), as_json=as_json)
+
+
+@contextmanager
+def _stdout(target: str) -> Iterator[BinaryIO]:
+    """The standard output; what a failure leaves unwritten in it must not become a second failure at the exit."""
+    if target == "-" and sys.stdout.isatty():
+        raise InvalidArgumentError("stdout is a terminal; redirect it, or name a file", field="target")
+    try:
+        yield sys.stdout.buffer
+    except FlowceptError:
+        if target == "-":
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+        raise
 
 
 def _print(done: str, held: Mapping[str, Any], *, as_json: bool, err: bool = False) -> None:

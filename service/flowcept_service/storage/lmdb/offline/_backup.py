@@ -27,7 +27,7 @@ from flowcept_service.storage.lmdb.offline._forms import (
 )
 from flowcept_service.storage.lmdb.offline._manifest import MANIFEST_NAME, BackupFile, Manifest
 from flowcept_service.storage.lmdb.offline._snapshot import Snapshot
-from flowcept_service.storage.lmdb.offline._writing import check_absent, check_room
+from flowcept_service.storage.lmdb.offline._writing import check_absent, check_room, translated
 
 _SPARE_BYTES: Final = 1 << 20
 """For what surrounds the files in an archive, and the manifest."""
@@ -85,9 +85,11 @@ class Backup:
             ResourceExhaustedError: STORAGE_FULL; nothing is left of the backup.
             CancelledError: After ``stop``; likewise.
             InvalidArgumentError: The target lies within the data directory.
+            UnavailableError: STORAGE_UNAVAILABLE, when the target cannot be written to; likewise.
         """
         if target == STREAM:
-            return self._write(TarTarget(stdout))
+            with translated(Path("stdout")):
+                return self._write(TarTarget(stdout))
         path = Path(target).absolute()
         check_absent(path)
         if path.parent.resolve().is_relative_to(self._directory.resolve()):
