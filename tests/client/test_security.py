@@ -23,6 +23,7 @@ from flowcept.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from flowcept_service.rpc import authentication
 from tests.client.conftest import Connect
 from tests.support.certificates import SERVER_NAME, Authority, Identity, server_settings
 from tests.support.security import entry, replace_file, token_of
@@ -281,3 +282,26 @@ def test_the_command_tells_of_a_wrong_authority_as_unavailable(
 ) -> None:
     assert run(["--tls-ca", str(clients.file), "blob", "stat", "nothing"]) == ExitCode.UNAVAILABLE
     assert "FLOWCEPT_TLS_CA" in capfd.readouterr().err
+
+
+def test_a_subscription_outlasts_its_token_where_the_file_has_a_new_one(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "RECHECK_SECONDS", 0.0)
+    tokens, file = tmp_path / "tokens.toml", tmp_path / "token"
+    tokens.write_text(entry("first", scopes=["admin"]))
+    file.write_text(token_of("first"))
+    with service_in_process(tmp_path / "data", security={"auth_tokens_file": tokens}) as service:
+        db = connect(service.target, token_file=file)
+        subscription = db.events(heartbeat=0.1)
+        subscription.open()
+        events = iter(subscription)
+        db.save_or_update_object(b"one", object_id="one")
+        assert next(events).id == "one"
+        replace_file(file, token_of("second"))
+        replace_file(tokens, entry("second", scopes=["admin"]))
+        db.save_or_update_object(b"two", object_id="two")
+        assert next(events).id == "two"
+        replace_file(tokens, entry("third", scopes=["admin"]))
+        with pytest.raises(UnauthenticatedError):
+            next(events)

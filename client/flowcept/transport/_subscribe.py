@@ -11,7 +11,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from flowcept.codec import encode_document
-from flowcept.errors import FlowceptError, InvalidArgumentError, Reason, ResourceExhaustedError, shorten
+from flowcept.errors import (
+    FlowceptError,
+    InvalidArgumentError,
+    Reason,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    shorten,
+)
 from flowcept.transport._connection import Connection
 from flowcept.transport._event import WIRE_KINDS, Event, EventKind
 from flowcept.transport._retry import Patience, is_transient
@@ -122,6 +129,7 @@ class Subscription:
         # Interrupted by close, and without end once the service was reached: outages of hours are ordinary.
         self._patience = Patience(connection.settings.retry, math.inf, replace(connection.timing, sleep=self._pause))
         self._ahead: pb.SubscribeResponse | None = None
+        self._is_refused = False
         self.position: int | None = None
         """Everything up to this sequence was received or filtered out; None before the first answer."""
         self.last_sequence = 0
@@ -192,6 +200,7 @@ class Subscription:
             self.position = response.position
             self.last_sequence = max(self.last_sequence, response.last_sequence)
             self._patience.progressed()
+            self._is_refused = False
             return response
         return None
 
@@ -219,7 +228,10 @@ class Subscription:
             return
         # After a failure the service may not have noticed yet that our former stream is gone.
         crowded = isinstance(error, ResourceExhaustedError) and error.reason is Reason.TOO_MANY_SUBSCRIPTIONS
-        if not is_transient(error) and not (crowded and self.position is not None):
+        # The token has expired meanwhile; its file may hold a new one, which is read for the next call.
+        expired = isinstance(error, UnauthenticatedError) and not self._is_refused
+        self._is_refused = expired
+        if not is_transient(error) and not ((crowded or expired) and self.position is not None):
             raise error
         self._patience.wait(error)
 

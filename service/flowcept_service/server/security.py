@@ -20,6 +20,7 @@ from flowcept_service.security.keys import KeyRing
 from flowcept_service.security.oidc import Claims, JwtVerifier
 from flowcept_service.security.tokens import read_tokens
 from flowcept_service.security.watched import Watched
+from flowcept_service.server.methods import SUBSCRIBE
 from flowcept_service.server.stores import now
 
 
@@ -38,8 +39,13 @@ def authenticator_of(options: SecurityOptions) -> Authenticator | None:
 
 def access_control(authenticator: Authenticator | None) -> list[grpc.ServerInterceptor]:
     """The interceptors that decide who may call what; none where everybody may."""
+    if authenticator is None:
+        return []
     # Who calls, then what they may do.
-    return [] if authenticator is None else [Authentication(authenticator), Authorization()]
+    return [
+        Authentication(authenticator, {SUBSCRIBE}, time.monotonic),
+        Authorization(),
+    ]
 
 
 def transport_security(options: SecurityOptions) -> grpc.ServerCredentials | None:
