@@ -51,6 +51,8 @@ class Plan:
 
     seconds: float
     kill_every: float
+    kills: int = 1
+    """At least so many, however slow the machine is."""
     staged_seconds: float = 10.0
     """How long abandoned uploads are kept."""
     seed: int = 1
@@ -128,8 +130,8 @@ class Soak:
         return self.report
 
     def _kill_until(self, deadline: float) -> None:
-        while (left := deadline - time.monotonic()) > 0:
-            _pass(min(left, self._plan.kill_every * self._chance.uniform(0.9, 1.1)))
+        while time.monotonic() < deadline or self.report.kills < self._plan.kills:
+            _pass(self._plan.kill_every * self._chance.uniform(0.9, 1.1))
             before = time.monotonic()
             self._server.restart()
             self.report.restart_seconds.append(round(time.monotonic() - before, 2))

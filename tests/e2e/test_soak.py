@@ -8,7 +8,7 @@ from tests.soak import Plan, Soak
 
 
 def test_mixed_load_survives_kills_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    report = Soak(tmp_path, Plan(seconds=8.0, kill_every=2.5, staged_seconds=2.0)).run()
+    report = Soak(tmp_path, Plan(seconds=7.0, kill_every=2.0, kills=3, staged_seconds=2.0)).run()
 
     assert report.kills >= 3
     assert report.messages > 0

@@ -23,7 +23,7 @@ from tests.conformance.copying import contents
 from tests.support.blobs import pattern
 from tests.support.conditions import eventually
 from tests.support.server import ServerProcess
-from tests.support.stores import command, fill, lmdb_address, opened, run_command, save, tasks
+from tests.support.stores import command, fill, lmdb_address, opened, run_command, run_here, save, tasks
 
 Address = Callable[[str], str]
 
@@ -48,6 +48,11 @@ def assert_same(first: str, second: str) -> None:
         held, copied = contents(one), contents(other)
     for part, values in held.items():
         assert copied[part] == values, part
+
+
+def assert_sound(address: str) -> None:
+    done = run_here("check", "--in-process", "--data-dir", address.removeprefix("lmdb:"), "--json")
+    assert (done.code, done.json["findings"]) == (0, [])
 
 
 def test_from_lmdb_to_lmdb(lmdb: Address) -> None:
@@ -80,6 +85,7 @@ def test_from_lmdb_to_mongodb_and_back(lmdb: Address, mongodb: Address) -> None:
     assert (there.code, back.code) == (0, 0), there.err + back.err
     assert_same(lmdb("a"), mongodb("b"))
     assert_same(lmdb("a"), lmdb("c"))
+    assert_sound(lmdb("c"))
 
 
 def test_documents_of_other_writers_come_along(lmdb: Address, mongodb: Address, mongodb_uri: str) -> None:
@@ -107,6 +113,7 @@ def test_documents_of_other_writers_come_along(lmdb: Address, mongodb: Address, 
     back = run_command(*transfer(lmdb("b"), mongodb("c"), "--verify"))
 
     assert (done.code, back.code) == (1, 0)
+    assert_sound(lmdb("b"))
     assert done.json["skipped_rows"] == 1
     assert done.json["verified"]["different"] == {}
     for address in (lmdb("b"), mongodb("c")):

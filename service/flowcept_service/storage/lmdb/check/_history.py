@@ -52,8 +52,8 @@ class HistoryCheck:
         for collection in (_LATEST, _EARLIER):
             for row, data in rows(self._snapshot, collection.value):
                 document = try_decode(data)
-                if document is None or key_of(collection, document) is None:
-                    continue
+                if document is None or key_of(collection, document) is None or not _is_versioned(document):
+                    continue  # found already, or another writer's, who does without
                 yield from self._link(collection, row, document)
                 yield from self._neighbours(collection, document)
 
@@ -103,3 +103,8 @@ class HistoryCheck:
                 f"{object_id} version {version}",
                 "the history does not have it, and has versions beside it",
             )
+
+
+def _is_versioned(document: Document) -> bool:
+    version, link = document.get("version", 0), document.get("prev_version")
+    return isinstance(version, int) and (link is None or isinstance(link, int))
