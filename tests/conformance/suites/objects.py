@@ -19,6 +19,7 @@ from flowcept_service.domain.limits import MAX_RECORD_BYTES
 from flowcept_service.domain.objects import ObjectChange, ObjectFields, ObjectVersion, Precondition
 from flowcept_service.domain.records import Collection
 from tests.conformance.harness import StoreHarness, digest, in_parallel, payload_of
+from tests.conformance.suites.campaigns import ConfinedObjectChanges
 from tests.conformance.suites.deletions import ClosedObjects, DeletingObjects, EventsOfObjects
 from tests.conformance.suites.repeats import ABSENT, CommittingKnownContent, RepeatingRequests
 
@@ -305,6 +306,7 @@ class ObjectSuite(
     KeepingHistory,
     ReadingVersions,
     CheckingPreconditions,
+    ConfinedObjectChanges,
     RacingWriters,
     RepeatingRequests,
     CommittingKnownContent,

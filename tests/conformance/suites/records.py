@@ -14,6 +14,7 @@ from flowcept_service.domain.events import EventAction, EventKind
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.query import parse_query
 from tests.conformance.harness import StoreHarness, in_parallel, record, task
+from tests.conformance.suites.campaigns import ConfinedDeletions
 from tests.conformance.suites.messages import RefusingMessages, RepeatingMessages
 
 
@@ -257,5 +258,13 @@ class ClosedRecords:
         assert store.storage.records.count(Collection.TASKS) == len(stored)
 
 
-class RecordSuite(WritingRecords, RefusingMessages, RepeatingMessages, EventsOfRecords, DeletingRecords, ClosedRecords):
+class RecordSuite(
+    WritingRecords,
+    RefusingMessages,
+    RepeatingMessages,
+    EventsOfRecords,
+    DeletingRecords,
+    ConfinedDeletions,
+    ClosedRecords,
+):
     """Everything about writing records."""
