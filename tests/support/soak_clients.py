@@ -85,7 +85,7 @@ class Writer:
             for step in itertools.count():
                 self._keep(blobs, step)
                 self._overwrite(blobs, step)
-                if step % 10 == 9:
+                if step % 5 == 4:
                     self._abandon(blobs, step)
                 if self.stop.wait(_PAUSE):
                     return
@@ -149,13 +149,15 @@ class Reader:
     def run(self) -> None:
         with grpc.insecure_channel(self.target) as channel, reconnecting(self.target) as provenance:
             blobs = Blobs(channel)
-            while not self.stop.wait(_PAUSE):
+            for step in itertools.count():
+                if self.stop.wait(_PAUSE):
+                    return
                 writer = self.chance.choice(self.writers)
                 if writer.digests:
                     version = self.chance.randrange(len(writer.digests))
                     self._download(blobs, writer.kept, writer.digests[version], version=version)
                 self._download(blobs, writer.plain, None)
-                if self.chance.random() < 0.1:
+                if step % 5 == 0:
                     found = until_done(lambda: find(provenance, {"workflow_id": "w"}, limit=50))
                     assert all(document["workflow_id"] == "w" for document in found)
                     self.tally.add(queries=1)
