@@ -61,8 +61,16 @@ class Objects:
             check_count("version", version)
         return self._store.get(object_id, version)
 
-    def versions(self, object_id: str, page_size: int, page_token: str) -> VersionPage:
+    def versions(
+        self, object_id: str, page_size: int, page_token: str, weigh: Callable[[ObjectVersion], int] | None = None
+    ) -> VersionPage:
         """The kept versions of an object, page by page.
+
+        Args:
+            object_id: The object.
+            page_size: Most versions on a page; 0: the default.
+            page_token: Of the page before; empty for the first.
+            weigh: The bytes that a version takes on its page, where that is more than it takes as BSON.
 
         Raises:
             InvalidArgumentError: INVALID_IDENTIFIER, INVALID_FIELD.
@@ -77,7 +85,7 @@ class Objects:
         while True:
             step = self._store.versions(object_id, below, _STEP)
             for version in step:
-                size += _weight(version)
+                size += (weigh or _weight)(version)
                 if len(page) == wanted or (page and size > MAX_PAGE_BYTES):
                     return VersionPage(page, _make_token(object_id, page[-1].version))
                 page.append(version)

@@ -18,7 +18,7 @@ from flowcept_service.blobs.parts import (
 )
 from flowcept_service.domain.objects import HASH_ALGORITHM, ObjectFields, ObjectVersion, Precondition
 from flowcept_service.query import CODEC_OPTIONS
-from flowcept_service.rpc.provenance_documents import wants_json
+from flowcept_service.rpc.provenance_documents import MAX_JSON_BYTES, wants_json
 
 _LINKS = ("prev_version", "task_id", "workflow_id", "campaign_id", "type", "created_by", "updated_by")
 """Optional fields that have the same name and form on both sides."""
@@ -84,7 +84,10 @@ def encode_download(part: Beginning | Piece) -> bytes:
 def encode_version(
     version: ObjectVersion, encoding: DocumentEncoding = DocumentEncoding.DOCUMENT_ENCODING_BSON
 ) -> blob_object_pb2.BlobObject:
-    """One version of an object, with its documents in the wanted encoding."""
+    """One version of an object, with its documents in the wanted encoding.
+
+    Where they would be too long for a message as JSON they stay BSON, as which they always fit.
+    """
     message = blob_object_pb2.BlobObject(
         object_id=version.object_id,
         version=version.version,
@@ -105,7 +108,14 @@ def encode_version(
         message.custom_metadata.CopyFrom(wire_document(encode_bson(version.custom_metadata), encoding))
     if version.extra:
         message.extra.CopyFrom(wire_document(encode_bson(version.extra), encoding))
+    if encoding == DocumentEncoding.DOCUMENT_ENCODING_JSON and message.ByteSize() > MAX_JSON_BYTES:
+        return encode_version(version)
     return message
+
+
+def version_size(version: ObjectVersion, encoding: DocumentEncoding) -> int:
+    """The bytes that a version takes in a message."""
+    return encode_version(version, encoding).ByteSize()
 
 
 def decode_fields(fields: blob_store_service_pb2.ObjectFields) -> tuple[ObjectFields, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import grpc
 
@@ -37,6 +38,7 @@ from flowcept_service.rpc.blob_converters import (
     encode_upload_result,
     encode_upload_status,
     encode_version,
+    version_size,
 )
 
 SERVICE_NAME = DESCRIPTOR.services_by_name["BlobStore"].full_name
@@ -76,7 +78,10 @@ class BlobStoreServicer:
     def ListVersions(self, request: ListVersionsRequest, context: grpc.ServicerContext) -> ListVersionsResponse:
         """List the versions of an object."""
         encoding = decode_encoding(request.encoding)
-        page = self._objects.versions(request.object_id, request.page_size, request.page_token)
+        weigh = (
+            partial(version_size, encoding=encoding) if encoding == DocumentEncoding.DOCUMENT_ENCODING_JSON else None
+        )
+        page = self._objects.versions(request.object_id, request.page_size, request.page_token, weigh)
         return ListVersionsResponse(
             objects=[encode_version(version, encoding) for version in page.versions],
             next_page_token=page.next_page_token,
