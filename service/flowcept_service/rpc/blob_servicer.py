@@ -78,9 +78,7 @@ class BlobStoreServicer:
     def ListVersions(self, request: ListVersionsRequest, context: grpc.ServicerContext) -> ListVersionsResponse:
         """List the versions of an object."""
         encoding = decode_encoding(request.encoding)
-        weigh = (
-            partial(version_size, encoding=encoding) if encoding == DocumentEncoding.DOCUMENT_ENCODING_JSON else None
-        )
+        weigh = None if encoding == DOCUMENT_ENCODING_BSON else partial(version_size, encoding=encoding)
         page = self._objects.versions(request.object_id, request.page_size, request.page_token, weigh)
         return ListVersionsResponse(
             objects=[encode_version(version, encoding) for version in page.versions],
