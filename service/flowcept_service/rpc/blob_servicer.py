@@ -24,6 +24,7 @@ from flowcept.v1.blob_store_service_pb2 import (
     UpdateObjectResponse,
     UploadResponse,
 )
+from flowcept.v1.document_pb2 import DOCUMENT_ENCODING_BSON
 from flowcept_service.blobs.downloads import Beginning, Piece
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.parts import UploadMessage
