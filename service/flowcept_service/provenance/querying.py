@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 from flowcept.errors import Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import visible_bson
-from flowcept_service.query import FilterLimits, Query, QueryBudget
+from flowcept_service.query import FilterLimits, Query, QueryBudget, Turns
 
 FIRST_BATCH_BYTES = 16 << 10
 """The first results are sent as soon as there are so many bytes of them."""
 
 MAX_BATCH_BYTES = 1 << 20
 """Batches grow up to so many bytes; a result that is larger goes alone."""
+
+SCANS_AT_ONCE = 1
+"""Queries that scan at the same moment; the others have their turn milliseconds later.
+
+More would not be faster, for they share one interpreter, and every other call would wait for each of them."""
 
 Find = Callable[[Query, QueryBudget], Generator[bytes, None, None]]
 Frame = Callable[[bytes], bytes]
@@ -43,6 +48,7 @@ class Queries:
         self.filters = filters
         self._settings = settings
         self._clock = clock
+        self._turns = Turns(SCANS_AT_ONCE)
 
     def stream(
         self, find: Find, query: Query, frame: Frame, is_wanted: Callable[[], bool]
@@ -59,7 +65,7 @@ class Queries:
             CancelledError: the results were not wanted any more.
             ResourceExhaustedError: QUERY_TOO_EXPENSIVE; RESULT_TOO_LARGE, also from ``find``.
         """
-        budget = QueryBudget(self._settings.seconds, is_wanted, self._clock)
+        budget = QueryBudget(self._settings.seconds, is_wanted, self._clock, self._turns)
         limit = FIRST_BATCH_BYTES
         batch: list[bytes] = []
         size = sent = 0

@@ -32,6 +32,7 @@ from flowcept_service.query._pattern import MAX_PATTERN_LENGTH
 from flowcept_service.query._query import Query, parse_query
 from flowcept_service.query._run import DEFAULT_LIMITS, QueryLimits, run, run_bson
 from flowcept_service.query._sort import sort_key
+from flowcept_service.query._turns import Turns
 from flowcept_service.query._values import CODEC_OPTIONS, decode, order_key
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Query",
     "QueryBudget",
     "QueryLimits",
+    "Turns",
     "compile_filter",
     "decode",
     "equality_hints",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from flowcept.errors import CancelledError, Reason, ResourceExhaustedError
+from flowcept_service.query._turns import Turns
 
 CHECK_BYTES: Final = 256 << 10
 """Documents that pass between two questions: a quick scan looks at so much in about a millisecond."""
@@ -19,12 +20,22 @@ class QueryBudget:
     """Ends a query whose time is up, or whose caller is gone; whatever works for the query asks it now and then.
 
     Args:
-        seconds: Time that the query may take; time in which the caller takes results does not count. 0: any.
+        seconds: Time that the query may take; time in which the caller takes results, or other queries have their turn,
+            does not count. 0: any.
         is_wanted: Whether the caller is still there.
         clock: Monotonic seconds.
+        turns: Taken while documents are looked at here; None: at any time.
     """
 
-    def __init__(self, seconds: float, is_wanted: Callable[[], bool], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        is_wanted: Callable[[], bool],
+        clock: Callable[[], float],
+        turns: Turns | None = None,
+    ) -> None:
+        self._turns = turns
+        self._has_turn = False
         self._limit = seconds
         self._is_wanted = is_wanted
         self._clock = clock
@@ -48,23 +59,47 @@ class QueryBudget:
             raise self.too_expensive()
 
     def over(self, documents: Iterable[bytes]) -> Iterator[bytes]:
-        """The same documents, as long as `check` lets them pass: for a scan, of which few may be results."""
+        """The same documents, as long as `check` lets them pass: for a scan, of which few may be results.
+
+        What is found at once needs no turn; only a query that goes on after that takes one.
+        """
         passed = 0
-        for document in documents:
-            passed += len(document) + DOCUMENT_BYTES
-            if passed > CHECK_BYTES:
-                passed = 0
-                self.check()
-            yield document
+        try:
+            for document in documents:
+                passed += len(document) + DOCUMENT_BYTES
+                if passed > CHECK_BYTES:
+                    passed = 0
+                    self.check()
+                    self._give_turn()
+                    self._take_turn()
+                yield document
+        finally:
+            self._give_turn()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """While somebody else works: it costs this query no time."""
+        """While somebody else works: it costs this query no time, and others may have its turn."""
         since = self._clock()
+        had_turn = self._has_turn
+        self._give_turn()
         try:
             yield
         finally:
             self._end += self._clock() - since
+            if had_turn:
+                self._take_turn()
+
+    def _take_turn(self) -> None:
+        if self._turns is not None:
+            since = self._clock()
+            self._turns.take()
+            self._has_turn = True
+            self._end += self._clock() - since
+
+    def _give_turn(self) -> None:
+        if self._turns is not None and self._has_turn:
+            self._has_turn = False
+            self._turns.give()
 
     def too_expensive(self) -> ResourceExhaustedError:
         """The error for a query that took too long."""

@@ -15,6 +15,8 @@ PACKAGE_PREFIX = "/flowcept."
 REFLECTION_PREFIX = "/grpc.reflection."
 """Methods that describe the service. Those of the health service are always left as they are."""
 
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # quoted: generic only in the stubs
 

@@ -17,6 +17,7 @@ from flowcept.errors import CancelledError, FlowceptError, InternalError, Invali
 from flowcept.status import DETAILS_KEY, Code, code_of, encode_status, message_of
 from flowcept_service.domain.principals import Principal
 from flowcept_service.rpc.handlers import (
+    HEALTH_CHECK,
     PACKAGE_PREFIX,
     REFLECTION_PREFIX,
     Handler,
@@ -131,7 +132,8 @@ class ErrorMapping(SurroundingInterceptor):
         super().__init__()
         self._refused = refused
 
-    prefixes = (PACKAGE_PREFIX, REFLECTION_PREFIX)
+    # Of the health service, only the method that is an ordinary one: gRPC has the other send by a callback.
+    prefixes = (PACKAGE_PREFIX, REFLECTION_PREFIX, HEALTH_CHECK)
 
     @contextmanager
     def surround(self, method: str, context: grpc.ServicerContext) -> Iterator[None]:

@@ -17,12 +17,15 @@ from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_
 _CHECKS: Final = 4
 """How often a wait is looked at before it is too long; so it may last a quarter longer than allowed."""
 _MAX_CHECK_SECONDS: Final = 5.0
+_LEAST_SECONDS: Final = 0.02
+"""A request that a client has sent with its call is there by then."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wait:
+    since: float
     deadline: float
     method: str
     context: grpc.ServicerContext
@@ -59,25 +62,34 @@ class Waits:
             self._thread.join()
 
     @contextmanager
-    def within(self, seconds: float, method: str, context: grpc.ServicerContext) -> Iterator[None]:
+    def within(self, seconds: float, method: str, context: grpc.ServicerContext) -> Iterator[_Wait]:
         """Around waiting for the client of a call: after so many seconds, the call is cancelled."""
-        wait = _Wait(self._clock() + seconds, method, context)
+        now = self._clock()
+        wait = _Wait(now, now + seconds, method, context)
         # Sets change in one step; no lock is needed for this.
         self._waits.add(wait)
         try:
-            yield
+            yield wait
         finally:
             self._waits.discard(wait)
+
+    def end_early(self, wait: _Wait) -> None:
+        """Cancel a call before its time is up, unless it has only just begun to wait, or does so no more."""
+        if wait in self._waits and self._clock() - wait.since > _LEAST_SECONDS:
+            self._end(wait)
 
     def check(self) -> None:
         """Cancel what has waited too long."""
         now = self._clock()
         for wait in list(self._waits):
             if now > wait.deadline:
-                self._waits.discard(wait)
-                self._ended(wait.method)
-                _log.warning("a call is ended because its client is idle", method=wait.method, peer=wait.context.peer())
-                wait.context.cancel()
+                self._end(wait)
+
+    def _end(self, wait: _Wait) -> None:
+        self._waits.discard(wait)
+        self._ended(wait.method)
+        _log.warning("a call is ended because its client is idle", method=wait.method, peer=wait.context.peer())
+        wait.context.cancel()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._shortest / _CHECKS):
@@ -127,15 +139,20 @@ class AwaitedRequests(HandlerInterceptor):
     Args:
         waits: Ends the calls.
         seconds: The longest wait.
+        at_once: Calls that may wait at the same time; for a further one, that which waits longest is ended, so that
+            silent clients never have all threads.
     """
 
     prefixes: ClassVar[tuple[str, ...]] = ("/",)
 
-    def __init__(self, waits: Waits, seconds: float) -> None:
+    def __init__(self, waits: Waits, seconds: float, at_once: int) -> None:
         super().__init__()
         waits.allow(seconds)
         self._waits = waits
         self._seconds = seconds
+        self._at_once = at_once
+        # In the order in which they began; dictionaries keep it, and change in one step.
+        self._waiting: dict[Any, None] = {}
 
     def replace(self, method: str, handler: Handler) -> Handler:
         """See HandlerInterceptor."""
@@ -144,8 +161,15 @@ class AwaitedRequests(HandlerInterceptor):
             return handler
 
         def take(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
-            with self._waits.within(self._seconds, method, context):
-                return pending.take()
+            with self._waits.within(self._seconds, method, context) as wait:
+                waiting = list(self._waiting)
+                if len(waiting) >= self._at_once:
+                    self._waits.end_early(waiting[0])
+                self._waiting[wait] = None
+                try:
+                    return pending.take()
+                finally:
+                    del self._waiting[wait]
 
         def answer(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
             return inner(take(pending, context), context)

@@ -72,7 +72,7 @@ def interceptors(
             }
         ),
         # From here on the request is needed. Who is admitted and sends none holds a thread, but not for long.
-        AwaitedRequests(waits, limits.request_seconds),
+        AwaitedRequests(waits, limits.request_seconds, max(1, limits.max_calls // 2)),
         # Not subscriptions: a slow subscriber costs nothing, and is told apart from a dead one by keepalive.
         IdleStreams(waits, limits.idle_seconds, frozenset({UPLOAD, DOWNLOAD, QUERY, REFLECT})),
         # Last: what is inside sees decoded messages.

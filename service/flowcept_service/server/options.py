@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowcept_service.config import ConnectionOptions
 
 _KEEPALIVE_TIMEOUT_MS = 20_000
+"""What an answer may take, unless questions come more often."""
 
 
 def server_options(connections: ConnectionOptions) -> list[tuple[str, int]]:
@@ -21,7 +22,7 @@ def server_options(connections: ConnectionOptions) -> list[tuple[str, int]]:
         # A client that vanished without closing (a cable pulled, a host suspended) is noticed within a minute, and its
         # streams end.
         ("grpc.keepalive_time_ms", _milliseconds(connections.keepalive_seconds)),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_timeout_ms", min(_KEEPALIVE_TIMEOUT_MS, _milliseconds(connections.keepalive_seconds))),
         # Clients may ping to keep their connection alive through firewalls, also between calls; but not to keep the
         # service busy.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(connections.ping_seconds)),

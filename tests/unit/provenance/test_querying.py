@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import bson
@@ -144,3 +146,30 @@ def test_results_beyond_their_bound_are_refused() -> None:
     with pytest.raises(ResourceExhaustedError) as raised:
         sent.extend(queries.stream(Store(documents(20_000)).find, parse_query(), same, always))
     assert (raised.value.reason, raised.value.metadata["limit"]) == (Reason.RESULT_TOO_LARGE, "100000")
+
+
+def test_queries_that_scan_take_turns_and_quick_ones_do_not_wait_for_them() -> None:
+    looked_at: list[str] = []
+
+    def find(name: str, count: int, query: Query, budget: QueryBudget) -> Generator[bytes, None, None]:
+        for document in within(budget, documents(count, 10_000)):
+            looked_at.append(name)
+            if name == "long":
+                time.sleep(0.001)  # a scan that has the interpreter no more than others
+            yield from () if query.filter else (document,)
+
+    def run(name: str, count: int) -> None:
+        list(QUERIES.stream(partial(find, name, count), parse_query({"x": 0}), same, always))
+
+    scans = [Thread(target=run, args=(name, 400)) for name in ("long", "other")]
+    for scan in scans:
+        scan.start()
+    for _ in range(20):
+        run("quick", 5)
+    for scan in scans:
+        scan.join()
+    # The other scan neither waited for the end of the long one nor kept it waiting until its own.
+    last_of_long = len(looked_at) - 1 - looked_at[::-1].index("long")
+    assert looked_at.index("other") < last_of_long
+    assert [name for name in looked_at if name != "quick"][-1] == "long"
+    assert looked_at.count("quick") == 100
