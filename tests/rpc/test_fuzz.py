@@ -29,8 +29,8 @@ from tests.support.server import ServerProcess
 
 EXAMPLES = int(os.environ.get("FLOWCEPT_FUZZ_EXAMPLES", "0"))
 """Examples for each method; 0: the routine number, always the same ones."""
-LMDB_EXAMPLES = EXAMPLES or 50
-MONGODB_EXAMPLES = EXAMPLES or 25
+LMDB_EXAMPLES = EXAMPLES or 40
+MONGODB_EXAMPLES = EXAMPLES or 20
 DEADLINE = 20.0
 """Seconds after which a call counts as hanging."""
 RESPONSES = 3
