@@ -27,6 +27,11 @@ if _version_not_supported:
 
 class BlobStoreStub(object):
     """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     def __init__(self, channel):
@@ -79,6 +84,11 @@ class BlobStoreStub(object):
 
 class BlobStoreServicer(object):
     """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     def Upload(self, request_iterator, context):
@@ -99,7 +109,8 @@ class BlobStoreServicer(object):
         `upload_id` with another precondition, without sending them again.
 
         **Known content.** A header may carry `data_sha256` and `object_size_bytes` of the payload: if the store already
-        holds these bytes the version is committed at once and the call returns, whatever else was sent.
+        holds these bytes, in a version that the caller may read, they are committed at once and the call returns, whatever
+        else was sent.
 
         Errors: INVALID_ARGUMENT (UPLOAD_HEADER_MISSING: no header in the first message; UPLOAD_HEADER_REPEATED: a second
         one; UPLOAD_HEADER_CHANGED: `upload_id` belongs to another object; UPLOAD_NOT_COMMITTED: the client ended the
@@ -109,6 +120,8 @@ class BlobStoreServicer(object):
         (SIZE_MISMATCH, DIGEST_MISMATCH: what arrived is not what was promised; nothing is published and the staged bytes
         are dropped). ALREADY_EXISTS (OBJECT_EXISTS: `must_not_exist`). ABORTED (VERSION_CONFLICT: `expected_version` is
         not the current one, metadata `current_version`). RESOURCE_EXHAUSTED (STORAGE_FULL, TOO_MANY_UPLOADS).
+
+        Scope: `write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,6 +129,8 @@ class BlobStoreServicer(object):
 
     def GetUpload(self, request, context):
         """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0.
+
+        Scope: `write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +138,8 @@ class BlobStoreServicer(object):
 
     def AbortUpload(self, request, context):
         """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone.
+
+        Scope: `write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +156,8 @@ class BlobStoreServicer(object):
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
         version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
         stored bytes are damaged). INVALID_ARGUMENT (negative numbers).
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,6 +167,8 @@ class BlobStoreServicer(object):
         """Returns the metadata and fingerprint of one version, never the bytes.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +178,8 @@ class BlobStoreServicer(object):
         """Lists the versions of an object that are kept, newest first, without their bytes.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). INVALID_ARGUMENT (page size, page token).
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +190,8 @@ class BlobStoreServicer(object):
         rules for versions, history and preconditions are those of `Upload`.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). ABORTED (VERSION_CONFLICT). INVALID_ARGUMENT.
+
+        Scope: `write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +201,8 @@ class BlobStoreServicer(object):
         """Deletes an object. Refused where its history is controlled, since history is append-only.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). FAILED_PRECONDITION (HISTORY_PROTECTED). ABORTED (VERSION_CONFLICT).
+
+        Scope: `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,6 +261,11 @@ def add_BlobStoreServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class BlobStore(object):
     """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     @staticmethod

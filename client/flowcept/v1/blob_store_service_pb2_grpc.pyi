@@ -34,7 +34,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BlobStoreStub:
-    """Stores versioned binary objects of any size: resumable, verified, atomic."""
+    """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -58,7 +64,8 @@ class BlobStoreStub:
     `upload_id` with another precondition, without sending them again.
 
     **Known content.** A header may carry `data_sha256` and `object_size_bytes` of the payload: if the store already
-    holds these bytes the version is committed at once and the call returns, whatever else was sent.
+    holds these bytes, in a version that the caller may read, they are committed at once and the call returns, whatever
+    else was sent.
 
     Errors: INVALID_ARGUMENT (UPLOAD_HEADER_MISSING: no header in the first message; UPLOAD_HEADER_REPEATED: a second
     one; UPLOAD_HEADER_CHANGED: `upload_id` belongs to another object; UPLOAD_NOT_COMMITTED: the client ended the
@@ -68,11 +75,19 @@ class BlobStoreStub:
     (SIZE_MISMATCH, DIGEST_MISMATCH: what arrived is not what was promised; nothing is published and the staged bytes
     are dropped). ALREADY_EXISTS (OBJECT_EXISTS: `must_not_exist`). ABORTED (VERSION_CONFLICT: `expected_version` is
     not the current one, metadata `current_version`). RESOURCE_EXHAUSTED (STORAGE_FULL, TOO_MANY_UPLOADS).
+
+    Scope: `write`.
     """
     GetUpload: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetUploadRequest, _blob_store_service_pb2.GetUploadResponse]
-    """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0."""
+    """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0.
+
+    Scope: `write`.
+    """
     AbortUpload: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.AbortUploadRequest, _blob_store_service_pb2.AbortUploadResponse]
-    """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone."""
+    """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone.
+
+    Scope: `write`.
+    """
     Download: _grpc.UnaryStreamMultiCallable[_blob_store_service_pb2.DownloadRequest, _blob_store_service_pb2.DownloadResponse]
     """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
     a small payload (up to 128 KiB) the first message carries the bytes too.
@@ -84,32 +99,48 @@ class BlobStoreStub:
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
     version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
     stored bytes are damaged). INVALID_ARGUMENT (negative numbers).
+
+    Scope: `read`.
     """
     GetObject: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetObjectRequest, _blob_store_service_pb2.GetObjectResponse]
     """Returns the metadata and fingerprint of one version, never the bytes.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
+
+    Scope: `read`.
     """
     ListVersions: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.ListVersionsRequest, _blob_store_service_pb2.ListVersionsResponse]
     """Lists the versions of an object that are kept, newest first, without their bytes.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). INVALID_ARGUMENT (page size, page token).
+
+    Scope: `read`.
     """
     UpdateObject: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.UpdateObjectRequest, _blob_store_service_pb2.UpdateObjectResponse]
     """Changes the metadata of an object: a new version with the payload of the latest one. No payload is rewritten. The
     rules for versions, history and preconditions are those of `Upload`.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). ABORTED (VERSION_CONFLICT). INVALID_ARGUMENT.
+
+    Scope: `write`.
     """
     DeleteObject: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.DeleteObjectRequest, _blob_store_service_pb2.DeleteObjectResponse]
     """Deletes an object. Refused where its history is controlled, since history is append-only.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). FAILED_PRECONDITION (HISTORY_PROTECTED). ABORTED (VERSION_CONFLICT).
+
+    Scope: `admin`.
     """
 
 @_typing.type_check_only
 class BlobStoreAsyncStub(BlobStoreStub):
-    """Stores versioned binary objects of any size: resumable, verified, atomic."""
+    """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upload: _aio.StreamUnaryMultiCallable[_blob_store_service_pb2.UploadRequest, _blob_store_service_pb2.UploadResponse]  # type: ignore[assignment]
@@ -130,7 +161,8 @@ class BlobStoreAsyncStub(BlobStoreStub):
     `upload_id` with another precondition, without sending them again.
 
     **Known content.** A header may carry `data_sha256` and `object_size_bytes` of the payload: if the store already
-    holds these bytes the version is committed at once and the call returns, whatever else was sent.
+    holds these bytes, in a version that the caller may read, they are committed at once and the call returns, whatever
+    else was sent.
 
     Errors: INVALID_ARGUMENT (UPLOAD_HEADER_MISSING: no header in the first message; UPLOAD_HEADER_REPEATED: a second
     one; UPLOAD_HEADER_CHANGED: `upload_id` belongs to another object; UPLOAD_NOT_COMMITTED: the client ended the
@@ -140,11 +172,19 @@ class BlobStoreAsyncStub(BlobStoreStub):
     (SIZE_MISMATCH, DIGEST_MISMATCH: what arrived is not what was promised; nothing is published and the staged bytes
     are dropped). ALREADY_EXISTS (OBJECT_EXISTS: `must_not_exist`). ABORTED (VERSION_CONFLICT: `expected_version` is
     not the current one, metadata `current_version`). RESOURCE_EXHAUSTED (STORAGE_FULL, TOO_MANY_UPLOADS).
+
+    Scope: `write`.
     """
     GetUpload: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetUploadRequest, _blob_store_service_pb2.GetUploadResponse]  # type: ignore[assignment]
-    """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0."""
+    """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0.
+
+    Scope: `write`.
+    """
     AbortUpload: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.AbortUploadRequest, _blob_store_service_pb2.AbortUploadResponse]  # type: ignore[assignment]
-    """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone."""
+    """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone.
+
+    Scope: `write`.
+    """
     Download: _aio.UnaryStreamMultiCallable[_blob_store_service_pb2.DownloadRequest, _blob_store_service_pb2.DownloadResponse]  # type: ignore[assignment]
     """Streams the bytes of one version: the first message carries the metadata, the following ones the chunks, in order. Of
     a small payload (up to 128 KiB) the first message carries the bytes too.
@@ -156,31 +196,47 @@ class BlobStoreAsyncStub(BlobStoreStub):
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
     version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
     stored bytes are damaged). INVALID_ARGUMENT (negative numbers).
+
+    Scope: `read`.
     """
     GetObject: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetObjectRequest, _blob_store_service_pb2.GetObjectResponse]  # type: ignore[assignment]
     """Returns the metadata and fingerprint of one version, never the bytes.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
+
+    Scope: `read`.
     """
     ListVersions: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.ListVersionsRequest, _blob_store_service_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """Lists the versions of an object that are kept, newest first, without their bytes.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). INVALID_ARGUMENT (page size, page token).
+
+    Scope: `read`.
     """
     UpdateObject: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.UpdateObjectRequest, _blob_store_service_pb2.UpdateObjectResponse]  # type: ignore[assignment]
     """Changes the metadata of an object: a new version with the payload of the latest one. No payload is rewritten. The
     rules for versions, history and preconditions are those of `Upload`.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). ABORTED (VERSION_CONFLICT). INVALID_ARGUMENT.
+
+    Scope: `write`.
     """
     DeleteObject: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.DeleteObjectRequest, _blob_store_service_pb2.DeleteObjectResponse]  # type: ignore[assignment]
     """Deletes an object. Refused where its history is controlled, since history is append-only.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND). FAILED_PRECONDITION (HISTORY_PROTECTED). ABORTED (VERSION_CONFLICT).
+
+    Scope: `admin`.
     """
 
 class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
-    """Stores versioned binary objects of any size: resumable, verified, atomic."""
+    """Stores versioned binary objects of any size: resumable, verified, atomic.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     @_abc_1.abstractmethod
     def Upload(
@@ -205,7 +261,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         `upload_id` with another precondition, without sending them again.
 
         **Known content.** A header may carry `data_sha256` and `object_size_bytes` of the payload: if the store already
-        holds these bytes the version is committed at once and the call returns, whatever else was sent.
+        holds these bytes, in a version that the caller may read, they are committed at once and the call returns, whatever
+        else was sent.
 
         Errors: INVALID_ARGUMENT (UPLOAD_HEADER_MISSING: no header in the first message; UPLOAD_HEADER_REPEATED: a second
         one; UPLOAD_HEADER_CHANGED: `upload_id` belongs to another object; UPLOAD_NOT_COMMITTED: the client ended the
@@ -215,6 +272,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         (SIZE_MISMATCH, DIGEST_MISMATCH: what arrived is not what was promised; nothing is published and the staged bytes
         are dropped). ALREADY_EXISTS (OBJECT_EXISTS: `must_not_exist`). ABORTED (VERSION_CONFLICT: `expected_version` is
         not the current one, metadata `current_version`). RESOURCE_EXHAUSTED (STORAGE_FULL, TOO_MANY_UPLOADS).
+
+        Scope: `write`.
         """
 
     @_abc_1.abstractmethod
@@ -223,7 +282,10 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         request: _blob_store_service_pb2.GetUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_blob_store_service_pb2.GetUploadResponse, _abc.Awaitable[_blob_store_service_pb2.GetUploadResponse]]:
-        """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0."""
+        """Tells how much of an upload is staged. An unknown upload is not an error: `exists` is false and `staged_bytes` 0.
+
+        Scope: `write`.
+        """
 
     @_abc_1.abstractmethod
     def AbortUpload(
@@ -231,7 +293,10 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         request: _blob_store_service_pb2.AbortUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_blob_store_service_pb2.AbortUploadResponse, _abc.Awaitable[_blob_store_service_pb2.AbortUploadResponse]]:
-        """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone."""
+        """Drops what an upload has staged. Unknown uploads are fine (`existed` is false); a committed upload is not undone.
+
+        Scope: `write`.
+        """
 
     @_abc_1.abstractmethod
     def Download(
@@ -249,6 +314,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
         version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
         stored bytes are damaged). INVALID_ARGUMENT (negative numbers).
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -260,6 +327,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         """Returns the metadata and fingerprint of one version, never the bytes.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -271,6 +340,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         """Lists the versions of an object that are kept, newest first, without their bytes.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). INVALID_ARGUMENT (page size, page token).
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -283,6 +354,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         rules for versions, history and preconditions are those of `Upload`.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). ABORTED (VERSION_CONFLICT). INVALID_ARGUMENT.
+
+        Scope: `write`.
         """
 
     @_abc_1.abstractmethod
@@ -294,6 +367,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         """Deletes an object. Refused where its history is controlled, since history is append-only.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND). FAILED_PRECONDITION (HISTORY_PROTECTED). ABORTED (VERSION_CONFLICT).
+
+        Scope: `admin`.
         """
 
 def add_BlobStoreServicer_to_server(servicer: BlobStoreServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,6 +27,11 @@ if _version_not_supported:
 
 class ProvenanceStub(object):
     """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     def __init__(self, channel):
@@ -64,6 +69,11 @@ class ProvenanceStub(object):
 
 class ProvenanceServicer(object):
     """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     def Publish(self, request, context):
@@ -75,6 +85,8 @@ class ProvenanceServicer(object):
 
         Errors of the call as a whole: RESOURCE_EXHAUSTED (STORAGE_FULL), UNAVAILABLE (STORAGE_UNAVAILABLE, DRAINING); then
         nothing of the batch may be assumed stored, and sending it again is safe.
+
+        Scope: `publish`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +97,8 @@ class ProvenanceServicer(object):
 
         Errors: INVALID_ARGUMENT (INVALID_FILTER; UNSUPPORTED_OPERATOR: names the operator). FAILED_PRECONDITION
         (NO_DATABASE). RESOURCE_EXHAUSTED (RESULT_TOO_LARGE: a sort or grouping that would not fit).
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +112,8 @@ class ProvenanceServicer(object):
 
         Errors: OUT_OF_RANGE (EVENTS_TRIMMED: the log no longer reaches back to that position, metadata `oldest_sequence`;
         SEQUENCE_NOT_REACHED). RESOURCE_EXHAUSTED (TOO_MANY_SUBSCRIPTIONS). INVALID_ARGUMENT. UNAVAILABLE (DRAINING).
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +124,8 @@ class ProvenanceServicer(object):
         consumer comes into being with its first subscription or acknowledgement.
 
         Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+        Scope: `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +136,8 @@ class ProvenanceServicer(object):
         objects are not touched.
 
         Errors: INVALID_ARGUMENT (neither or an empty selector). FAILED_PRECONDITION (NO_DATABASE).
+
+        Scope: `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,6 +181,11 @@ def add_ProvenanceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Provenance(object):
     """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
     """
 
     @staticmethod

@@ -27,7 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProvenanceStub:
-    """Keeps provenance records and the event log."""
+    """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,12 +48,16 @@ class ProvenanceStub:
 
     Errors of the call as a whole: RESOURCE_EXHAUSTED (STORAGE_FULL), UNAVAILABLE (STORAGE_UNAVAILABLE, DRAINING); then
     nothing of the batch may be assumed stored, and sending it again is safe.
+
+    Scope: `publish`.
     """
     Query: _grpc.UnaryStreamMultiCallable[_provenance_service_pb2.QueryRequest, _provenance_service_pb2.QueryResponse]
     """Streams the records that match a filter, in batches.
 
     Errors: INVALID_ARGUMENT (INVALID_FILTER; UNSUPPORTED_OPERATOR: names the operator). FAILED_PRECONDITION
     (NO_DATABASE). RESOURCE_EXHAUSTED (RESULT_TOO_LARGE: a sort or grouping that would not fit).
+
+    Scope: `read`.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_provenance_service_pb2.SubscribeRequest, _provenance_service_pb2.SubscribeResponse]
     """Streams events from a position in the log, then follows the log live, until the client cancels.
@@ -57,23 +67,35 @@ class ProvenanceStub:
 
     Errors: OUT_OF_RANGE (EVENTS_TRIMMED: the log no longer reaches back to that position, metadata `oldest_sequence`;
     SEQUENCE_NOT_REACHED). RESOURCE_EXHAUSTED (TOO_MANY_SUBSCRIPTIONS). INVALID_ARGUMENT. UNAVAILABLE (DRAINING).
+
+    Scope: `read`.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_provenance_service_pb2.AcknowledgeRequest, _provenance_service_pb2.AcknowledgeResponse]
     """Moves a durable consumer forward: all events up to the sequence are processed. Never moves it backward. The
     consumer comes into being with its first subscription or acknowledgement.
 
     Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+    Scope: `read`.
     """
     DeleteRecords: _grpc.UnaryUnaryMultiCallable[_provenance_service_pb2.DeleteRecordsRequest, _provenance_service_pb2.DeleteRecordsResponse]
     """Deletes the tasks, workflows and agents of a workflow execution or of a campaign. Each deletion is an event. Blob
     objects are not touched.
 
     Errors: INVALID_ARGUMENT (neither or an empty selector). FAILED_PRECONDITION (NO_DATABASE).
+
+    Scope: `admin`.
     """
 
 @_typing.type_check_only
 class ProvenanceAsyncStub(ProvenanceStub):
-    """Keeps provenance records and the event log."""
+    """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Publish: _aio.UnaryUnaryMultiCallable[_provenance_service_pb2.PublishRequest, _provenance_service_pb2.PublishResponse]  # type: ignore[assignment]
@@ -85,12 +107,16 @@ class ProvenanceAsyncStub(ProvenanceStub):
 
     Errors of the call as a whole: RESOURCE_EXHAUSTED (STORAGE_FULL), UNAVAILABLE (STORAGE_UNAVAILABLE, DRAINING); then
     nothing of the batch may be assumed stored, and sending it again is safe.
+
+    Scope: `publish`.
     """
     Query: _aio.UnaryStreamMultiCallable[_provenance_service_pb2.QueryRequest, _provenance_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Streams the records that match a filter, in batches.
 
     Errors: INVALID_ARGUMENT (INVALID_FILTER; UNSUPPORTED_OPERATOR: names the operator). FAILED_PRECONDITION
     (NO_DATABASE). RESOURCE_EXHAUSTED (RESULT_TOO_LARGE: a sort or grouping that would not fit).
+
+    Scope: `read`.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_provenance_service_pb2.SubscribeRequest, _provenance_service_pb2.SubscribeResponse]  # type: ignore[assignment]
     """Streams events from a position in the log, then follows the log live, until the client cancels.
@@ -100,22 +126,34 @@ class ProvenanceAsyncStub(ProvenanceStub):
 
     Errors: OUT_OF_RANGE (EVENTS_TRIMMED: the log no longer reaches back to that position, metadata `oldest_sequence`;
     SEQUENCE_NOT_REACHED). RESOURCE_EXHAUSTED (TOO_MANY_SUBSCRIPTIONS). INVALID_ARGUMENT. UNAVAILABLE (DRAINING).
+
+    Scope: `read`.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_provenance_service_pb2.AcknowledgeRequest, _provenance_service_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Moves a durable consumer forward: all events up to the sequence are processed. Never moves it backward. The
     consumer comes into being with its first subscription or acknowledgement.
 
     Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+    Scope: `read`.
     """
     DeleteRecords: _aio.UnaryUnaryMultiCallable[_provenance_service_pb2.DeleteRecordsRequest, _provenance_service_pb2.DeleteRecordsResponse]  # type: ignore[assignment]
     """Deletes the tasks, workflows and agents of a workflow execution or of a campaign. Each deletion is an event. Blob
     objects are not touched.
 
     Errors: INVALID_ARGUMENT (neither or an empty selector). FAILED_PRECONDITION (NO_DATABASE).
+
+    Scope: `admin`.
     """
 
 class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps provenance records and the event log."""
+    """Keeps provenance records and the event log.
+
+    Where callers are authenticated, every call needs credentials: metadata `authorization: Bearer TOKEN`, or a client
+    certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
+    names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
+    there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+    """
 
     @_abc_1.abstractmethod
     def Publish(
@@ -131,6 +169,8 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors of the call as a whole: RESOURCE_EXHAUSTED (STORAGE_FULL), UNAVAILABLE (STORAGE_UNAVAILABLE, DRAINING); then
         nothing of the batch may be assumed stored, and sending it again is safe.
+
+        Scope: `publish`.
         """
 
     @_abc_1.abstractmethod
@@ -143,6 +183,8 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (INVALID_FILTER; UNSUPPORTED_OPERATOR: names the operator). FAILED_PRECONDITION
         (NO_DATABASE). RESOURCE_EXHAUSTED (RESULT_TOO_LARGE: a sort or grouping that would not fit).
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -158,6 +200,8 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: OUT_OF_RANGE (EVENTS_TRIMMED: the log no longer reaches back to that position, metadata `oldest_sequence`;
         SEQUENCE_NOT_REACHED). RESOURCE_EXHAUSTED (TOO_MANY_SUBSCRIPTIONS). INVALID_ARGUMENT. UNAVAILABLE (DRAINING).
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -170,6 +214,8 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
         consumer comes into being with its first subscription or acknowledgement.
 
         Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+        Scope: `read`.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +228,8 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
         objects are not touched.
 
         Errors: INVALID_ARGUMENT (neither or an empty selector). FAILED_PRECONDITION (NO_DATABASE).
+
+        Scope: `admin`.
         """
 
 def add_ProvenanceServicer_to_server(servicer: ProvenanceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import grpc
+import structlog
 
 from flowcept.errors import InvalidArgumentError
 from flowcept_service.config import SecurityOptions
@@ -22,6 +23,8 @@ from flowcept_service.security.tokens import read_tokens
 from flowcept_service.security.watched import Watched
 from flowcept_service.server.methods import SUBSCRIBE
 from flowcept_service.server.stores import now
+
+_log = structlog.get_logger(__name__)
 
 
 def authenticator_of(options: SecurityOptions) -> Authenticator | None:
@@ -81,14 +84,18 @@ def check_exposure(listen: str, options: SecurityOptions) -> None:
     Raises:
         InvalidArgumentError: with the settings that are missing.
     """
-    if options.insecure or stays_on_this_machine(listen):
+    if stays_on_this_machine(listen):
         return
     missing = []
     if not options.authenticates:
         missing.append("authentication (--auth-tokens-file, an OIDC issuer, or --tls-client-ca-file)")
     if not options.encrypts:
         missing.append("TLS (--tls-cert-file and --tls-key-file)")
-    if missing:
+    if missing and options.insecure:
+        _log.warning(
+            "others can reach this service unprotected, as it was told to allow", address=listen, missing=missing
+        )
+    elif missing:
         raise InvalidArgumentError(
             f"listening on {listen} would let others reach this service without {' and without '.join(missing)}; set "
             "that up, listen on 127.0.0.1, or say --insecure (FLOWCEPT_SERVICE_INSECURE=true) where the network, or a "

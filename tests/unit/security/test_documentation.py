@@ -17,3 +17,14 @@ def test_readme_has_the_table_of_scopes() -> None:
         method: scope for scope, calls in written if scope in set(Scope) for method in re.findall(r"`(\w+)`", calls)
     }
     assert documented == {method.rpartition("/")[2]: scope.value for method, scope in REQUIRED_SCOPES.items()}
+
+
+def test_the_contract_names_the_scope_of_each_method() -> None:
+    texts = [file.read_text() for file in sorted((ROOT / "protos" / "flowcept" / "v1").glob("*_service.proto"))]
+    documented = {
+        f"/flowcept.v1.{service}/{method}": scope
+        for text in texts
+        for service in re.findall(r"^service (\w+)", text, re.MULTILINE)
+        for scope, method in re.findall(r"// Scope: `(\w+)`\.\n  rpc (\w+)\(", text)
+    }
+    assert documented == {method: scope.value for method, scope in REQUIRED_SCOPES.items()}
