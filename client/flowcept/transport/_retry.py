@@ -34,7 +34,8 @@ class Timing:
 def is_transient(error: FlowceptError) -> bool:
     """Whether the same transfer may well succeed a moment later."""
     if isinstance(error, ResourceExhaustedError):
-        return error.reason is Reason.TOO_MANY_UPLOADS
+        # A share of the service's streams is free again when one of them ends; other quotas are not.
+        return error.reason is Reason.TOO_MANY_UPLOADS or error.metadata.get("quota") == "downloads"
     return isinstance(error, UnavailableError | DeadlineError)
 
 

@@ -19,6 +19,7 @@ import structlog
 from flowcept_service.config import ServiceSettings
 from flowcept_service.server.allocator import keep_freed_memory
 from flowcept_service.server.composition import compose
+from flowcept_service.server.descriptors import allow_connections
 from flowcept_service.server.service import Service
 from flowcept_service.server.status import STATUS_FILE, StatusReporter
 
@@ -41,6 +42,7 @@ def run(settings: ServiceSettings) -> None:
     # A thread that computes gives way to the others after so long: ten times as often as by default, because every
     # call passes through several threads, and would wait so long for each of them.
     sys.setswitchinterval(SWITCH_SECONDS)
+    allow_connections(settings.connections.max_connections)
     _collect_seldom()
     # Signals are taken from here on, so that one during the start is not lost.
     signals = _catch_signals()

@@ -64,6 +64,14 @@ class WritingRecords:
             assert found["note"] == kind.value
             assert store.storage.records.count(kind) == 1
 
+    def test_records_are_counted_by_campaign(self, store: StoreHarness) -> None:
+        records = store.storage.records
+        records.write([task(f"t{n}", campaign_id="c" if n % 3 else "other") for n in range(30)])
+        records.write([task("t1", used={"x": 1}), task("of no campaign")])
+        assert [records.count(Collection.TASKS, name) for name in ("c", "other", "none", "")] == [20, 10, 0, 0]
+        records.delete("campaign_id", "other")
+        assert [records.count(Collection.TASKS, name) for name in ("c", "other")] == [20, 0]
+
     def test_what_is_returned_is_a_copy(self, store: StoreHarness) -> None:
         store.storage.records.write([task("t1", used={"x": 1})])
         first = store.storage.records.get(Collection.TASKS, "t1")

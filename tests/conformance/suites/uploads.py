@@ -37,6 +37,28 @@ def commit(store: StoreHarness, staging: Staging, data: bytes, **options: bool) 
 
 
 class StagingBytes:
+    def test_staged_bytes_are_counted_by_owner_until_they_are_committed_or_dropped(self, store: StoreHarness) -> None:
+        payloads = store.storage.payloads
+        data = some_bytes(MIB)
+        kept = payloads.stage("kept", "o1", store.clock(), owner="alice")
+        assert (kept.owner, payloads.staged_bytes()) == ("alice", 0)
+        kept = payloads.append(kept, [data], store.clock())
+        taken_over = payloads.stage("kept", "o1", store.clock(), owner="bob")
+        assert taken_over.owner == "alice"
+        dropped = payloads.stage("dropped", "o2", store.clock(), owner="bob")
+        payloads.append(dropped, [data, data], store.clock())
+        assert [payloads.staged_bytes(owner) for owner in (None, "alice", "bob", "", "else")] == [
+            3 * MIB,
+            MIB,
+            2 * MIB,
+            0,
+            0,
+        ]
+        payloads.discard("dropped")
+        commit(store, taken_over, data)
+        payloads.discard("kept")
+        assert payloads.staged_bytes() == 0
+
     def test_an_upload_begins_with_nothing(self, store: StoreHarness) -> None:
         staging = store.storage.payloads.stage("u", "a", store.clock())
 

@@ -109,6 +109,8 @@ def test_one_attempt_means_no_repetition() -> None:
         (UnavailableError("x", reason=Reason.DRAINING), True),
         (DeadlineError("x"), True),
         (ResourceExhaustedError("x", reason=Reason.TOO_MANY_UPLOADS), True),
+        (ResourceExhaustedError("x", reason=Reason.QUOTA_EXCEEDED, quota="downloads"), True),
+        (ResourceExhaustedError("x", reason=Reason.QUOTA_EXCEEDED, quota="staged_bytes"), False),
         (ResourceExhaustedError("x", reason=Reason.STORAGE_FULL), False),
         (NotFoundError("x"), False),
     ],
