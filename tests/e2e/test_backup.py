@@ -33,7 +33,7 @@ from tests.support.blobs import KIB, Blobs, pattern
 from tests.support.conditions import eventually
 from tests.support.provenance import batch, task
 from tests.support.server import ServerProcess
-from tests.support.stores import command, lmdb_address, opened, run_here, save
+from tests.support.stores import command, lmdb_address, opened, run_command, run_here, save
 
 SWEEPING = {"FLOWCEPT_SERVICE_SWEEP_SECONDS": "0.05", "FLOWCEPT_SERVICE_KEEP_UNREFERENCED_SECONDS": "1"}
 LARGE = 300 * KIB
@@ -115,6 +115,17 @@ def test_a_backup_in_a_directory_is_a_store_itself(store: Path, tmp_path: Path) 
         assert contents(copy) == contents(original)
         assert manifest["last_sequence"] == original.events.bounds().last
         assert manifest["counts"]["tasks"] == original.records.count(Collection.TASKS)
+
+
+def test_a_backup_is_not_served_from(store: Path, tmp_path: Path) -> None:
+    backup = backed_up(store, tmp_path / "backup")
+    before = sorted(path.name for path in backup.rglob("*"))
+
+    done = run_command("serve", "--data-dir", str(backup), "--listen", "127.0.0.1:0")
+
+    assert done.code == 1
+    assert f"restore {backup} --data-dir DIR" in done.err
+    assert sorted(path.name for path in backup.rglob("*")) == before
 
 
 def test_the_manifest_describes_the_files(store: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def backup(*, target: str, data_dir: str | None, store: str | None, as_json: boo
     """Back up an embedded store, whether its service runs or not.
 
     The backup is the store as it was when the command began; the service is not disturbed, but cannot use the space of
-    what it deletes again until the backup is complete. A directory can be checked and used as it is; FILE.tar is one
+    what it deletes again until the backup is complete. A directory can be checked as it is; FILE.tar is one
     file; - writes the same to stdout. Nothing is overwritten, and nothing half-written gets the name.
 
     \b

@@ -26,8 +26,8 @@ _SHOWN = 1000
 _EPILOG = """\b
 Exit codes:
   0    nothing is wrong, or everything that was has been repaired
-  2    a setting is wrong, or the data is in MongoDB
   1    the store is of an incompatible version
+  2    a setting is wrong, or the data is in MongoDB
   3    there is no store in that directory
   5    the store is in use (with --repair: by a running service), or cannot be read
   6    something is wrong: each finding is listed
@@ -95,8 +95,8 @@ def _guarded(arguments: list[str], *, as_json: bool) -> int:
     kind = "database-unreadable"
     finding = {"kind": kind, "where": "", "what": "", "problem": problem, "damage": True, "repairable": False}
     if as_json:
-        findings = [{**finding, "repaired": False}]
-        click.echo(json.dumps({"clean": False, "damage": 1, "repaired": 0, "counts": {kind: 1}, "findings": findings}))
+        found = {"counts": {kind: 1}, "findings": [{**finding, "repaired": False}]}
+        click.echo(json.dumps({"clean": False, "damage": 1, "repaired": 0, **found, "checked": None}))
     else:
         click.echo(f"{kind}: {problem} [not repairable]")
     return EXIT_INTEGRITY

@@ -18,6 +18,7 @@ from flowcept_service.replication.follower import Follower, FollowerSettings
 from flowcept_service.replication.state import check_complete
 from flowcept_service.storage.contract import Storage
 from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
+from flowcept_service.storage.lmdb.offline import refuse_backup
 from flowcept_service.storage.memory import MemorySettings, MemoryStorage
 from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 from flowcept_service.storage.observer import StoreObserver
@@ -70,7 +71,7 @@ def _openers(settings: ServiceSettings) -> Mapping[str, Callable[[StoreObserver 
     interval, size = settings.inserter.flush_interval, settings.inserter.flush_size
     embedded = LmdbSettings(settings.data_dir, flush_interval=interval, flush_size=size)
     openers: dict[str, Callable[[StoreObserver | None], ReplicableStorage]] = {
-        "lmdb": lambda observer: _open_lmdb(embedded, observer),
+        "lmdb": lambda observer: _serve_lmdb(embedded, observer),
     }
     if "mongodb" in settings.stores:
         if settings.mongodb_uri is None:
@@ -81,6 +82,11 @@ def _openers(settings: ServiceSettings) -> Mapping[str, Callable[[StoreObserver 
         options = MongodbSettings(settings.mongodb_uri.reveal(), flush_interval=interval, flush_size=size)
         openers["mongodb"] = lambda observer: _open_mongodb(options, observer)
     return openers
+
+
+def _serve_lmdb(options: LmdbSettings, observer: StoreObserver | None) -> LmdbStorage:
+    refuse_backup(options.directory)
+    return _open_lmdb(options, observer)
 
 
 def _open_lmdb(options: LmdbSettings, observer: StoreObserver | None = None) -> LmdbStorage:

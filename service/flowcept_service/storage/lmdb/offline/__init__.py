@@ -2,7 +2,8 @@
 
 from flowcept_service.storage.lmdb.offline._backup import Backup
 from flowcept_service.storage.lmdb.offline._compact import Compacted, Compaction
+from flowcept_service.storage.lmdb.offline._manifest import refuse_backup
 from flowcept_service.storage.lmdb.offline._restore import Restore
 from flowcept_service.storage.lmdb.offline._snapshot import Snapshot
 
-__all__ = ["Backup", "Compacted", "Compaction", "Restore", "Snapshot"]
+__all__ = ["Backup", "Compacted", "Compaction", "Restore", "Snapshot", "refuse_backup"]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from flowcept.errors import IntegrityError, PreconditionError, Reason
@@ -81,6 +82,21 @@ class Manifest:
             return _manifest(found)
         except (ValueError, KeyError, TypeError):
             _no_manifest(where)
+
+
+def refuse_backup(directory: Path) -> None:
+    """Refuse to serve from a backup: it would be none any longer, and events would get numbers that were given before.
+
+    Raises:
+        PreconditionError: STORAGE_INCOMPATIBLE.
+    """
+    if (directory / MANIFEST_NAME).is_file():
+        raise PreconditionError(
+            f"{directory} is a backup, and stays one only if nothing is written to it; run `flowcept-service restore "
+            f"{directory} --data-dir DIR` and serve from there",
+            reason=Reason.STORAGE_INCOMPATIBLE,
+            directory=directory,
+        )
 
 
 def _manifest(found: Mapping[str, Any]) -> Manifest:
