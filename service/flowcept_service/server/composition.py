@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import grpc
@@ -39,7 +38,6 @@ from flowcept_service.server.interceptors import interceptors
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.server.last_events import LastEvents
 from flowcept_service.server.listening import bind, target_of
-from flowcept_service.server.methods import CHECK_HEALTH, DOWNLOAD, QUERY, REFLECT, SUBSCRIBE, UPLOAD, WATCH_HEALTH
 from flowcept_service.server.metrics.blobs import MeteredDownloads, MeteredUploads
 from flowcept_service.server.metrics.calls import CallMetrics
 from flowcept_service.server.metrics.lookups import (
@@ -53,6 +51,7 @@ from flowcept_service.server.metrics.registry import Metrics
 from flowcept_service.server.metrics.store import StoreMetrics
 from flowcept_service.server.observation import Observation, open_tracing
 from flowcept_service.server.options import server_options
+from flowcept_service.server.pools import Pools
 from flowcept_service.server.probing import StoreProbe
 from flowcept_service.server.security import (
     access_control,
@@ -68,8 +67,8 @@ from flowcept_service.server.stores import NO_DATABASE, now, open_stores
 from flowcept_service.storage.contract import Storage
 
 SERVICES = (blob_servicer.SERVICE_NAME, provenance_servicer.SERVICE_NAME)
-_SPARE_THREADS = 8
-"""Threads beyond the bound of a pool, so that a call over the bound finds one in which it is refused."""
+_WAITING_CALLS = 1024
+"""Calls that may wait for a thread; more would only fill memory."""
 
 
 def compose(settings: ServiceSettings) -> Service:
@@ -92,17 +91,92 @@ def compose(settings: ServiceSettings) -> Service:
 
 
 def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | None, metrics: Metrics) -> Service:
+    pools = Pools.of(settings.limits)
+    subscriptions = Subscriptions(
+        storage.events, SubscriptionSettings(max_subscriptions=settings.limits.max_subscriptions), time.monotonic
+    )
+    blobs = _blob_store(settings, storage, pools, metrics)
+    provenance = _provenance(settings, storage, subscriptions)
+
+    admission = Admission()
+    authenticator = authenticator_of(settings.security)
+    tracing = open_tracing(settings.observability)
+    call_metrics = CallMetrics(metrics)
+    waits = Waits(time.monotonic, partial(call_metrics.refused, reason=Reason.DEADLINE))
+    chain = interceptors(
+        pools=pools.by_method(),
+        new_id=_new_id,
+        calls=call_metrics,
+        admission=admission,
+        access=access_control(authenticator),
+        tracing=tracing,
+        log_every_call=settings.log.every_call,
+        waits=waits,
+        limits=settings.limits,
+    )
+    health = Health(SERVICES)
+    server = _grpc_server(settings, pools, chain)
+    server.add_generic_rpc_handlers(
+        (blob_servicer.blob_handlers(blobs), provenance_servicer.provenance_handlers(provenance))
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    reflection.enable_server_reflection((*SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    port = bind(server, settings.listen, transport_security(settings.security))
+
+    seconds = settings.observability.probe_seconds
+    janitor = Janitor(storage, _retention(settings.retention), settings.retention.sweep_seconds, now)
+    probe = StoreProbe(storage, health, seconds, time.monotonic)
+    status = StatusBoard(
+        address=target_of(settings.listen, port),
+        store=settings.store,
+        health=health,
+        probe=probe,
+        admission=admission,
+        janitor=janitor,
+        follower=follower,
+        events=LastEvents(storage.events, ProtobufEventReader(), seconds, time.monotonic),
+        now=now,
+    )
+    for source in (
+        store_source(storage, probe),
+        subscription_source(subscriptions, probe),
+        janitor_source(janitor),
+        service_source(health, settings.store),
+        follower_source(follower, probe),
+    ):
+        metrics.look_up(source)
+    status_page = StatusPage(
+        status.snapshot,
+        None if authenticator is None else authenticator.of_token,
+        open_to_anybody=shows_names_to_anybody(settings.observability.http_listen, settings.security),
+    )
+    return Service(
+        server=server,
+        listen=settings.listen,
+        port=port,
+        storage=storage,
+        follower=follower,
+        janitor=janitor,
+        observation=Observation.open(
+            settings.observability,
+            health=health,
+            probe=probe,
+            metrics=metrics,
+            tracing=tracing,
+            pages={"/statusz": status_page},
+        ),
+        status=status,
+        admission=admission,
+        waits=waits,
+        subscriptions=subscriptions,
+        pools=pools,
+    )
+
+
+def _blob_store(
+    settings: ServiceSettings, storage: Storage, pools: Pools, metrics: Metrics
+) -> blob_servicer.BlobStoreServicer:
     limits = settings.limits
-    retention = _retention(settings.retention)
-
-    calls = _pool(limits.max_calls, "call")
-    uploading = _pool(limits.max_uploads + _SPARE_THREADS, "upload")
-    reading = _pool(limits.max_downloads, "download")
-    subscribing = _pool(limits.max_subscriptions + _SPARE_THREADS, "subscription")
-    hashing = _pool(limits.max_uploads, "digest")
-    probing = _pool(_SPARE_THREADS, "health")
-    describing = _pool(_SPARE_THREADS, "reflection")
-
     blob_settings = BlobSettings(
         max_uploads=limits.max_uploads, in_object_bytes=limits.in_object_bytes, upload_bytes=limits.upload_bytes
     )
@@ -117,25 +191,27 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
     # Calls see the objects of the campaigns that their caller may touch; the rest of the service sees all.
     objects = ConfinedObjects(storage.objects, storage.records, current_principal)
     payloads = ConfinedPayloads(storage.payloads, current_principal)
-    surroundings = Surroundings(objects, payloads, hashing, blob_settings, quotas, now, objects.check, _caller)
-    blobs = blob_servicer.BlobStoreServicer(
-        MeteredUploads(Uploads(surroundings, retention.staged_seconds, _new_id), metrics),
+    surroundings = Surroundings(objects, payloads, pools.hashing, blob_settings, quotas, now, objects.check, _caller)
+    return blob_servicer.BlobStoreServicer(
+        MeteredUploads(Uploads(surroundings, settings.retention.staged_seconds, _new_id), metrics),
         MeteredDownloads(Downloads(objects, payloads, blob_settings), metrics),
         Objects(objects, now),
     )
 
-    publisher = Publisher(
-        storage.records,
-        _inserter(settings.inserter),
-        PrepareContext(now, _new_id),
-        # Without a database nothing is kept, and nothing is counted.
-        record_quota(storage.records, 0 if settings.store == NO_DATABASE else limits.campaign_records, time.monotonic),
-    )
-    subscriptions = Subscriptions(
-        storage.events, SubscriptionSettings(max_subscriptions=limits.max_subscriptions), time.monotonic
-    )
-    provenance = provenance_servicer.ProvenanceServicer(
-        publisher,
+
+def _provenance(
+    settings: ServiceSettings, storage: Storage, subscriptions: Subscriptions
+) -> provenance_servicer.ProvenanceServicer:
+    limits = settings.limits
+    # Without a database nothing is kept, and nothing is counted.
+    campaign_records = 0 if settings.store == NO_DATABASE else limits.campaign_records
+    return provenance_servicer.ProvenanceServicer(
+        Publisher(
+            storage.records,
+            _inserter(settings.inserter),
+            PrepareContext(now, _new_id),
+            record_quota(storage.records, campaign_records, time.monotonic),
+        ),
         Queries(
             QuerySettings(limits.query_seconds, limits.query_result_bytes),
             FilterLimits(limits.filter_depth, limits.filter_clauses, limits.filter_patterns, limits.filter_bytes),
@@ -146,96 +222,15 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         subscriptions,
     )
 
-    admission = Admission()
-    tracing = open_tracing(settings.observability)
-    authenticator = authenticator_of(settings.security)
-    call_metrics = CallMetrics(metrics)
-    waits = Waits(time.monotonic, partial(call_metrics.refused, reason=Reason.DEADLINE))
-    chain = interceptors(
-        pools={
-            UPLOAD: uploading,
-            DOWNLOAD: reading,
-            QUERY: reading,
-            SUBSCRIBE: subscribing,
-            # Open to strangers, so whoever misuses them must not keep others waiting.
-            CHECK_HEALTH: probing,
-            WATCH_HEALTH: probing,
-            REFLECT: describing,
-        },
-        new_id=_new_id,
-        calls=call_metrics,
-        admission=admission,
-        access=access_control(authenticator),
-        tracing=tracing,
-        log_every_call=settings.log.every_call,
-        waits=waits,
-        limits=limits,
-    )
-    pools = (calls, uploading, reading, subscribing, hashing, probing, describing)
-    server = grpc.server(
-        calls,
+
+def _grpc_server(settings: ServiceSettings, pools: Pools, chain: list[grpc.ServerInterceptor]) -> grpc.Server:
+    limits = settings.limits
+    at_once = limits.max_calls + limits.max_downloads + limits.max_uploads + limits.max_subscriptions
+    return grpc.server(
+        pools.calls,
         interceptors=chain,
         options=server_options(settings.connections),
-        # Beyond the threads, so many calls may wait for one; more would only fill memory.
-        maximum_concurrent_rpcs=limits.max_calls
-        + limits.max_downloads
-        + limits.max_uploads
-        + limits.max_subscriptions
-        + 1024,
-    )
-    server.add_generic_rpc_handlers(
-        (blob_servicer.blob_handlers(blobs), provenance_servicer.provenance_handlers(provenance))
-    )
-    health = Health(SERVICES)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-    reflection.enable_server_reflection((*SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    port = bind(server, settings.listen, transport_security(settings.security))
-
-    janitor = Janitor(storage, retention, settings.retention.sweep_seconds, now)
-    probe = StoreProbe(storage, health, settings.observability.probe_seconds, time.monotonic)
-    status = StatusBoard(
-        address=target_of(settings.listen, port),
-        store=settings.store,
-        health=health,
-        probe=probe,
-        admission=admission,
-        janitor=janitor,
-        follower=follower,
-        events=LastEvents(storage.events, ProtobufEventReader(), settings.observability.probe_seconds, time.monotonic),
-        now=now,
-    )
-    metrics.look_up(store_source(storage, probe))
-    metrics.look_up(subscription_source(subscriptions, probe))
-    metrics.look_up(janitor_source(janitor))
-    metrics.look_up(service_source(health, settings.store))
-    metrics.look_up(follower_source(follower, probe))
-    observation = Observation.open(
-        settings.observability,
-        health=health,
-        probe=probe,
-        metrics=metrics,
-        tracing=tracing,
-        pages={
-            "/statusz": StatusPage(
-                status.snapshot,
-                None if authenticator is None else authenticator.of_token,
-                open_to_anybody=shows_names_to_anybody(settings.observability.http_listen, settings.security),
-            )
-        },
-    )
-    return Service(
-        server=server,
-        listen=settings.listen,
-        port=port,
-        storage=storage,
-        follower=follower,
-        janitor=janitor,
-        observation=observation,
-        status=status,
-        admission=admission,
-        waits=waits,
-        subscriptions=subscriptions,
-        pools=pools,
+        maximum_concurrent_rpcs=at_once + _WAITING_CALLS,
     )
 
 
@@ -264,10 +259,6 @@ def _inserter(options: InserterOptions) -> InserterSettings:
         remove_empty_fields=options.remove_empty_fields,
         defaults=host_defaults() if options.enrich_messages else {},
     )
-
-
-def _pool(threads: int, name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
 
 def _caller() -> str:

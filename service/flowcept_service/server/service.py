@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import grpc
@@ -16,6 +14,7 @@ from flowcept_service.rpc.waiting import Waits
 from flowcept_service.server.janitor import Janitor
 from flowcept_service.server.listening import target_of
 from flowcept_service.server.observation import Observation
+from flowcept_service.server.pools import Pools
 from flowcept_service.server.status import StatusBoard
 from flowcept_service.storage.contract import Storage
 
@@ -43,7 +42,7 @@ class Service:
     admission: Admission
     waits: Waits
     subscriptions: Subscriptions
-    pools: Sequence[ThreadPoolExecutor]
+    pools: Pools
 
     @property
     def target(self) -> str:
@@ -79,8 +78,7 @@ class Service:
         self.waits.stop()
         self.janitor.stop()
         self.observation.stop()
-        for pool in self.pools:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self.pools.shutdown()
         ended = self.follower is None or self.follower.stop()
         self.storage.close()
         return ended
