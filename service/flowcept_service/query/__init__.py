@@ -30,6 +30,7 @@ from flowcept_service.query._mongodb import to_find, to_pipeline
 from flowcept_service.query._normalize import FilterLimits
 from flowcept_service.query._pattern import MAX_PATTERN_LENGTH
 from flowcept_service.query._query import Query, parse_query
+from flowcept_service.query._regex import backtracks
 from flowcept_service.query._run import DEFAULT_LIMITS, QueryLimits, run, run_bson
 from flowcept_service.query._sort import sort_key
 from flowcept_service.query._turns import Turns
@@ -53,6 +54,7 @@ __all__ = [
     "QueryBudget",
     "QueryLimits",
     "Turns",
+    "backtracks",
     "compile_filter",
     "decode",
     "equality_hints",

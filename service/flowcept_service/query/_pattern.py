@@ -14,6 +14,9 @@ from typing import Final
 
 from flowcept_service.query._pattern_parser import Item, PatternError, PatternParser
 
+MAX_REPEATS: Final = 1
+"""Repeats without an end in a pattern that a backtracking matcher is trusted with: more may keep it for minutes."""
+
 MAX_PATTERN_LENGTH: Final = 2_000
 """Characters in one pattern."""
 
@@ -26,11 +29,13 @@ class Translation:
         pattern: RE2 syntax, flags included.
         literal: The text that the pattern stands for, when it has no other parts than characters and a leading ``^``.
         anchored: Whether ``literal`` must stand at the start of the subject.
+        backtracks: Whether a backtracking matcher may need more than a few steps for each pair of characters.
     """
 
     pattern: str
     literal: str | None
     anchored: bool
+    backtracks: bool
 
 
 def translate(pattern: str, options: str) -> Translation:
@@ -47,7 +52,30 @@ def translate(pattern: str, options: str) -> Translation:
     body = _emit_alternatives(alternatives, multiline, True, 0)
     flags = "".join(flag for flag in "ims" if flag in options)
     literal, anchored = (None, False) if "i" in options else _as_literal(alternatives, multiline)
-    return Translation(f"(?{flags}){body}" if flags else body, literal, anchored)
+    backtracks = _has_nested_repeats(alternatives, repeated=False) or _repeats(alternatives) > MAX_REPEATS
+    return Translation(f"(?{flags}){body}" if flags else body, literal, anchored, backtracks)
+
+
+def _has_nested_repeats(alternatives: tuple[tuple[Item, ...], ...], *, repeated: bool) -> bool:
+    """Whether something that is repeated holds repeats or alternatives: there are many ways to match one text then."""
+    if repeated and len(alternatives) > 1:
+        return True
+    for item in (item for items in alternatives for item in items):
+        repeats = item.most is None or item.most > 1
+        if repeats and repeated:
+            return True
+        if item.alternatives is not None and _has_nested_repeats(item.alternatives, repeated=repeated or repeats):
+            return True
+    return False
+
+
+def _repeats(alternatives: tuple[tuple[Item, ...], ...]) -> int:
+    """The number of repeats without an end."""
+    return sum(
+        (item.most is None) + (0 if item.alternatives is None else _repeats(item.alternatives))
+        for items in alternatives
+        for item in items
+    )
 
 
 def _as_literal(alternatives: tuple[tuple[Item, ...], ...], multiline: bool) -> tuple[str | None, bool]:

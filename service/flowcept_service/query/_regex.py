@@ -70,6 +70,23 @@ def _matches(field: str, pattern: str, options: str) -> ValuePredicate:
     return predicate
 
 
+def backtracks(filter: Mapping[str, Any]) -> bool:
+    """Whether a filter that was compiled has a pattern that a backtracking matcher might give up: MongoDB's does."""
+    for name, operand in filter.items():
+        if name == "$regex" or type(operand) is Regex:
+            expression = operand if isinstance(operand, Regex) else Regex(operand)
+            if translate(expression.pattern, filter.get("$options") or regex_flags(expression)).backtracks:
+                return True
+        elif isinstance(operand, Mapping):
+            if backtracks(operand):
+                return True
+        elif isinstance(operand, list) and any(
+            backtracks(item if isinstance(item, Mapping) else {"": item}) for item in operand
+        ):
+            return True
+    return False
+
+
 def _search(field: str, pattern: str, flags: str) -> Callable[[str], bool]:
     try:
         translation = translate(pattern, flags)

@@ -28,6 +28,15 @@ def ids(documents: list[dict[str, Any]]) -> list[str]:
 
 
 class FindingRecords:
+    @pytest.mark.parametrize("pattern", ["(x*)*y", "(x+x+)+zy", "(x|xx)+zy", "x*x*x*x*zy", "^(x|x)*zy$"])
+    @pytest.mark.parametrize("negated", [False, True])
+    def test_patterns_that_make_others_backtrack_find_what_they_match(
+        self, store: StoreHarness, pattern: str, negated: bool
+    ) -> None:
+        store.storage.records.write([task("t1", text="x" * 30_000 + "zy"), task("t2", text="x" * 30_000 + "z")])
+        condition = {"$not": {"$regex": pattern}} if negated else {"$regex": pattern}
+        assert ids(store.find(Collection.TASKS, {"text": condition})) == ["t2" if negated else "t1"]
+
     def test_an_empty_filter_finds_everything(self, store: StoreHarness) -> None:
         store.storage.records.write([task(f"t{n}") for n in range(3)])
 

@@ -1,4 +1,8 @@
-"""Answers queries: MongoDB evaluates them, unless they look at fields that documents have only here."""
+"""Answers queries: MongoDB evaluates them, unless that would not be exact.
+
+That is so for fields that documents have only here, and for patterns that make its matcher backtrack: it cannot be
+interrupted, and gives up after some millions of steps, taking the document for one that does not match.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from flowcept.errors import InvalidArgumentError, Reason
 from flowcept_service.domain.records import INDEXED_FIELDS, Collection
-from flowcept_service.query import Query, QueryBudget, run_bson, to_find, to_pipeline, within
+from flowcept_service.query import Query, QueryBudget, backtracks, run_bson, to_find, to_pipeline, within
 from flowcept_service.storage.documents import DATA_FIELD
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._raw import documents_in, without_id
@@ -33,7 +37,7 @@ def find(
     """See ``RecordStore.find``."""
     hidden = _HIDDEN[collection]
     with database.errors():
-        if _mentions(query, hidden):
+        if _mentions(query, hidden) or backtracks(query.filter):
             with closing(_narrowed(database, collection, query, hidden, budget)) as documents:
                 yield from run_bson(query, within(budget, documents))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Final, Protocol, cast
 
 from pymongo.client_session import ClientSession
@@ -47,39 +47,49 @@ class Scans:
         """The raw batches of a cursor. Errors of the driver are not translated.
 
         Raises:
-            CancelledError, ResourceExhaustedError: as ``budget`` says; the server's work has ended by then.
+            CancelledError, ResourceExhaustedError: as ``budget`` says; the server was told to end its work.
         """
-        with self._client.start_session(causal_consistency=False) as session:
+        with ExitStack() as resources:
+            session = resources.enter_context(self._client.start_session(causal_consistency=False))
             if budget is None:
-                with closing(open_cursor(session, None)) as cursor:
-                    yield from cast("Generator[bytes, None, None]", cursor)
+                cursor = resources.enter_context(closing(open_cursor(session, None)))
+                yield from cast("Generator[bytes, None, None]", cursor)
                 return
             limit = max(1, int(min(budget.seconds_left * 1000, _LONGEST_MS)))
-            cursor = self._await(self._threads.submit(open_cursor, session, limit), session, budget)
-            # Not closed while a thread uses it: `_await` returns only when none does.
-            with closing(cursor):
-                while (batch := self._await(self._threads.submit(next, cursor, None), session, budget)) is not None:
+            work: Future[Any] = self._threads.submit(open_cursor, session, limit)
+            try:
+                cursor = resources.enter_context(closing(_awaited(work, budget)))
+                while True:
+                    work = self._threads.submit(next, cursor, None)
+                    batch = _awaited(work, budget)
+                    if batch is None:
+                        return
                     yield cast("bytes", batch)
+            finally:
+                if not work.done():
+                    self._kill(session)
+                    # A thread still uses them, until the server has noticed; that may take it a while.
+                    used = resources.pop_all()
+                    work.add_done_callback(lambda _: used.close())
 
     def close(self) -> None:
         """Let go of the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _await(self, answer: Future[Any], session: ClientSession, budget: QueryBudget) -> Any:
-        try:
-            while True:
-                try:
-                    return answer.result(CHECK_SECONDS)
-                except NotYet:
-                    budget.check()
-        except ExecutionTimeout:
-            raise budget.too_expensive() from None
-        finally:
-            if not answer.done():
-                self._kill(session)
-                # Failed by now, or about to: its cursor must not be used by two threads.
-                answer.exception()
-
     def _kill(self, session: ClientSession) -> None:
         with suppress(PyMongoError):  # the server's own limit on the time of the query remains
             self._client.admin.command({"killSessions": [session.session_id]})
+
+
+def _awaited(work: Future[Any], budget: QueryBudget) -> Any:
+    """What a thread finds out, as long as the budget allows to wait for it."""
+    try:
+        while True:
+            try:
+                return work.result(CHECK_SECONDS)
+            except NotYet:
+                if work.done():  # it was the work itself that ran into a timeout of its own
+                    raise
+                budget.check()
+    except ExecutionTimeout:
+        raise budget.too_expensive() from None
