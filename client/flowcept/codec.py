@@ -45,6 +45,9 @@ CODEC_OPTIONS: CodecOptions[Document] = CodecOptions(
 )
 """How BSON is read and written everywhere in Flowcept."""
 
+_FOR_JSON = CODEC_OPTIONS.with_options(uuid_representation=UuidRepresentation.UNSPECIFIED)
+# UUIDs stay binary, as JSON has them too: other languages can mark any number of bytes as a UUID.
+
 _JSON_OPTIONS = json_util.JSONOptions(
     json_mode=json_util.JSONMode.RELAXED,
     tz_aware=True,
@@ -90,7 +93,7 @@ def encode_document(
 def wire_document(data: bytes, encoding: document_pb2.DocumentEncoding = BSON) -> document_pb2.Document:
     """Valid BSON as it travels; nothing is checked again."""
     if encoding == JSON:
-        return document_pb2.Document(json=json_util.dumps(_decode(data), json_options=_JSON_OPTIONS))
+        return document_pb2.Document(json=json_util.dumps(_decode(data, _FOR_JSON), json_options=_JSON_OPTIONS))
     return document_pb2.Document(bson=data)
 
 

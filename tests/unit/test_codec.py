@@ -265,3 +265,13 @@ def test_a_malformed_time_names_its_field(stamp: Timestamp) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         decode_timestamp(stamp, "started_at")
     assert (caught.value.reason, caught.value.metadata["field"]) == (Reason.INVALID_FIELD, "started_at")
+
+
+def test_binary_values_that_are_marked_as_uuids_and_are_none_become_json() -> None:
+    odd = {"odd": Binary(b"abc", 4), "older": Binary(b"x", 3), "uuid": Binary(b"u" * 16, 4)}
+    text = wire_document(bson.encode(odd), document_pb2.DOCUMENT_ENCODING_JSON).json
+    assert {name: value["$binary"]["subType"] for name, value in json.loads(text).items()} == {
+        "odd": "04",
+        "older": "03",
+        "uuid": "04",
+    }
