@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flowcept.errors import Reason, UnavailableError
+from flowcept.errors import CancelledError, Reason, UnavailableError
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, serving
 
@@ -48,3 +48,18 @@ def test_a_service_that_keeps_refusing_is_given_up(store: FakeBlobStore, connect
         connect(target, retry={"max_attempts": 3, "initial_backoff": 0.01, "max_backoff": 0.02}).delete_object("object")
     assert caught.value.reason is Reason.DRAINING
     assert store.calls == ["DeleteObject"] * 3
+
+
+def test_a_call_that_the_service_cancels_is_unavailable_and_may_be_asked_for_again(
+    store: FakeBlobStore, connect: Connect
+) -> None:
+    def cancel(call: str, number: int) -> None:
+        if call == "GetObject" and number == 0:
+            raise CancelledError("the service ends")
+
+    store.before = cancel
+    with serving(store) as target:
+        db = connect(target)
+        with pytest.raises(UnavailableError, match="ended the call"):
+            db.get_blob_object("object")
+        assert db.get_blob_object("object").object_size_bytes == 5

@@ -102,8 +102,14 @@ class Connection:
     ) -> Response:
         """One request, one response, within ``timeout`` seconds (``settings.timeout`` when not given)."""
         deadline = self.settings.timeout if timeout is None else timeout
-        with translated(self.settings.target):
-            return method(self.stubs())(request, timeout=deadline, metadata=self._metadata())
+        try:
+            with translated(self.settings.target):
+                return method(self.stubs())(request, timeout=deadline, metadata=self._metadata())
+        except CancelledError as error:
+            if self._closed:
+                raise
+            # We did not cancel it: a server that stops does so with calls that it has not begun.
+            raise UnavailableError(f"{self.settings.target} ended the call: {error}") from None
 
     def call_unrepeatable(
         self, method: Callable[[Stubs], grpc.UnaryUnaryMultiCallable[Request, Response]], request: Request

@@ -48,7 +48,8 @@ def run(settings: ServiceSettings) -> None:
     signals = _catch_signals()
     service = compose(settings)
     service.start()
-    with _announced(service, settings.ready_file), _reporting(service, settings):
+    # Announced last: who sees the ready file finds the status as well.
+    with _reporting(service, settings), _announced(service, settings.ready_file):
         _log.info(
             "listening",
             address=service.target,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.rpc import authentication
 from flowcept_service.server.service import Service
 from tests.support.blobs import MIB, Blobs, Failure, chunks, commit, failure_of, header, pattern
+from tests.support.conditions import eventually
 from tests.support.provenance import EventStream, subscribe
 from tests.support.security import entry, replace_file, sending, token_of
 from tests.support.server import service_in_process
@@ -71,13 +73,16 @@ def test_a_subscription_goes_on_while_its_token_is_valid(channel: grpc.Channel, 
     stream.cancel()
 
 
-def test_an_upload_may_finish_what_it_was_allowed_to_begin(channel: grpc.Channel, tokens: Path) -> None:
-    data = pattern(2 * MIB)
+def test_an_upload_may_finish_what_it_was_allowed_to_begin(
+    service: Service, channel: grpc.Channel, tokens: Path
+) -> None:
+    data = pattern(12 * MIB)
 
     def messages() -> Iterator[object]:
         yield header()
         parts = chunks(data)
-        yield next(parts)
+        yield from islice(parts, 10)
+        eventually(lambda: service.storage.state().staged_bytes > 0)
         replace_file(tokens, entry("reader"))
         yield from parts
         yield commit(data)
