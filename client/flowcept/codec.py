@@ -45,8 +45,8 @@ CODEC_OPTIONS: CodecOptions[Document] = CodecOptions(
 )
 """How BSON is read and written everywhere in Flowcept."""
 
-_FOR_JSON = CODEC_OPTIONS.with_options(uuid_representation=UuidRepresentation.UNSPECIFIED)
-# UUIDs stay binary, as JSON has them too: other languages can mark any number of bytes as a UUID.
+# UUIDs stay binary: other languages can mark any number of bytes as a UUID. It is also how JSON has them.
+_BINARY_UUIDS = CODEC_OPTIONS.with_options(uuid_representation=UuidRepresentation.UNSPECIFIED)
 
 _JSON_OPTIONS = json_util.JSONOptions(
     json_mode=json_util.JSONMode.RELAXED,
@@ -93,7 +93,7 @@ def encode_document(
 def wire_document(data: bytes, encoding: document_pb2.DocumentEncoding = BSON) -> document_pb2.Document:
     """Valid BSON as it travels; nothing is checked again."""
     if encoding == JSON:
-        return document_pb2.Document(json=json_util.dumps(_decode(data, _FOR_JSON), json_options=_JSON_OPTIONS))
+        return document_pb2.Document(json=json_util.dumps(_decode(data, _BINARY_UUIDS), json_options=_JSON_OPTIONS))
     return document_pb2.Document(bson=data)
 
 
@@ -187,7 +187,12 @@ def decode_timestamp(value: Timestamp, field: str) -> datetime:
 
 
 def _decode(data: bytes, options: CodecOptions[Document] = CODEC_OPTIONS) -> Document:
-    value = bson.decode(data, options)
+    try:
+        value = bson.decode(data, options)
+    except BSONError:
+        if options.uuid_representation == UuidRepresentation.UNSPECIFIED:
+            raise
+        return _decode(data, _BINARY_UUIDS)
     if _REFERENCE_KEY in data:
         plain: Document = _plain(RawBSONDocument(data, options.with_options(document_class=RawBSONDocument)))
         return plain

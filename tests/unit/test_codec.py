@@ -275,3 +275,8 @@ def test_binary_values_that_are_marked_as_uuids_and_are_none_become_json() -> No
         "older": "03",
         "uuid": "04",
     }
+
+
+def test_bytes_that_are_marked_as_a_uuid_and_are_none_stay_bytes() -> None:
+    odd = Binary(b"short", UUID_SUBTYPE)
+    assert decode_bson(bson.encode({"id": odd, "n": 1})) == {"id": odd, "n": 1}
