@@ -16,8 +16,8 @@ CHUNK_BYTES: Final = 1 << 20
 """Small pieces are joined up to about this size: larger values need long runs of free pages, small ones more work."""
 _ID_BYTES: Final = 12
 _LAST_OFFSET: Final = b"\xff" * 8
-DELETED_AT_ONCE: Final = 64
-"""Values in one transaction of a removal, which others wait for."""
+DELETED_AT_ONCE: Final = 16
+"""Values in one transaction of a removal: others wait for it, and looking at them maps up to two megabytes each."""
 PAYLOADS_AT_ONCE: Final = 500
 """Payloads that one read transaction lists."""
 
