@@ -22,10 +22,10 @@ RUN python -m venv /opt/build \
 
 # Without pip: the environment is what the service needs, and nothing that could change it. First the packages, by
 # hash, so that a change of our own code does not install them again.
-COPY image/requirements.lock image/
+COPY service/image/requirements.lock service/image/
 RUN python -m venv --without-pip /opt/flowcept \
     && /opt/build/bin/pip --python /opt/flowcept/bin/python install --quiet --no-compile \
-        --no-deps --only-binary :all: --require-hashes --requirement image/requirements.lock
+        --no-deps --only-binary :all: --require-hashes --requirement service/image/requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY client/ client/

@@ -62,7 +62,7 @@ stubs: $(READY) ## generate client/flowcept/v1 from protos/
 
 .PHONY: lock
 lock: $(READY) ## lock the image's packages by hash, after a change of constraints.txt
-	@$(BIN)/python image/lock.py
+	@$(BIN)/python service/image/lock.py
 
 .PHONY: values
 values: $(READY) ## write the chart's table of values into its README

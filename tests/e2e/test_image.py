@@ -118,7 +118,9 @@ def test_the_locked_packages_are_those_that_the_service_needs_in_the_tested_vers
         requirement = Requirement(text)
         names |= {canonicalize_name(requirement.name), *needed(requirement.name, tuple(requirement.extras))}
 
-    assert pins(ROOT / "image" / "requirements.lock") == {name: tested[name] for name in names}, "run `make lock`"
+    assert pins(ROOT / "service" / "image" / "requirements.lock") == {name: tested[name] for name in names}, (
+        "run `make lock`"
+    )
 
 
 class Container:

@@ -83,7 +83,7 @@ OWNERS = {
 FREE_OF_PROTOBUF = ("flowcept_service.domain", "flowcept_service.query", "flowcept_service.storage", "flowcept.errors")
 STORES = ("flowcept_service.storage.lmdb", "flowcept_service.storage.mongodb", "flowcept_service.storage.memory")
 LONGEST_FILE = 500
-OWN_CODE = ("client", "service", "tests", "bench", "examples", "helm", "image", "protos")
+OWN_CODE = ("client", "service", "tests", "bench", "examples", "helm", "protos")
 
 
 def assert_free_of(

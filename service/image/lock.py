@@ -14,8 +14,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "image" / "requirements.lock"
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "service" / "image" / "requirements.lock"
 EXTRAS = ("tracing",)
 """What the image installs besides the base dependencies."""
 PYTHONS = ("3.11", "3.12", "3.13")
