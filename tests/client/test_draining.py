@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from flowcept.errors import CancelledError, Reason, UnavailableError
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, serving
+from tests.support.server import ServerProcess
 
 
 def refusing(reason: Reason, times: int) -> Callable[[str, int], None]:
@@ -63,3 +65,14 @@ def test_a_call_that_the_service_cancels_is_unavailable_and_may_be_asked_for_aga
         with pytest.raises(UnavailableError, match="ended the call"):
             db.get_blob_object("object")
         assert db.get_blob_object("object").object_size_bytes == 5
+
+
+def test_a_deletion_waits_for_a_service_that_was_away_a_moment_ago(tmp_path: Path, connect: Connect) -> None:
+    with ServerProcess(tmp_path) as server:
+        db = connect(server.target, retry={"max_attempts": 2, "initial_backoff": 2.0, "max_backoff": 2.0})
+        db.publish([{"type": "task", "task_id": "t", "workflow_id": "w"}])
+        server.kill()
+        with pytest.raises(UnavailableError):
+            db.get_blob_object("object")  # from here on gRPC waits two seconds before it looks again
+        server.start()
+        assert db.delete_workflow_data("w")["tasks"] == 1

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from flowcept.config import ClientSettings
-from flowcept.errors import CancelledError, Reason, UnavailableError
+from flowcept.errors import CancelledError, DeadlineError, FlowceptError, Reason, UnavailableError
 from flowcept.transport._channel import open_channel
 from flowcept.transport._errors import translated
 from flowcept.transport._retry import Patience, Timing
@@ -99,12 +99,18 @@ class Connection:
         request: Request,
         *,
         timeout: float | None = None,
+        wait_for_ready: bool = False,
     ) -> Response:
-        """One request, one response, within ``timeout`` seconds (``settings.timeout`` when not given)."""
+        """One request, one response, within ``timeout`` seconds (``settings.timeout`` when not given).
+
+        ``wait_for_ready`` makes a call that finds no connection wait for one instead of failing.
+        """
         deadline = self.settings.timeout if timeout is None else timeout
         try:
             with translated(self.settings.target):
-                return method(self.stubs())(request, timeout=deadline, metadata=self._metadata())
+                return method(self.stubs())(
+                    request, timeout=deadline, metadata=self._metadata(), wait_for_ready=wait_for_ready
+                )
         except CancelledError as error:
             if self._closed:
                 raise
@@ -117,16 +123,37 @@ class Connection:
         """Like ``call``, for what must not be asked for twice once it may have happened.
 
         It is repeated only where the service refuses because it shuts down: that one has done nothing, and the next
-        attempt reaches another one, or its successor.
+        attempt reaches another one, or its successor. For the same reason it waits for a connection before it is made.
         """
         patience = Patience(self.settings.retry, self.settings.idle_timeout, self.timing)
         while True:
             try:
-                return self.call(method, request)
+                return self.call(method, request, wait_for_ready=self._connected())
             except UnavailableError as error:
                 if error.reason is not Reason.DRAINING:
                     raise
                 patience.wait(error)
+
+    def _connected(self) -> bool:
+        """Whether the service answers, at once or within ``settings.connect_timeout`` seconds.
+
+        gRPC tries an address that was away a moment ago only after a while, and fails calls until then. Calls that may
+        be repeated bridge that by repetition; others ask first.
+        """
+        if self.settings.retry.max_attempts == 1:
+            return False
+        try:
+            self.call(
+                lambda stubs: stubs.health_check,
+                health_pb2.HealthCheckRequest(),
+                timeout=self.settings.connect_timeout,
+                wait_for_ready=True,
+            )
+        except (UnavailableError, DeadlineError):
+            return False  # the call itself says why
+        except FlowceptError:
+            return True  # an answer, though from something that has no health service
+        return True
 
     def stream(
         self, method: Callable[[Stubs], grpc.UnaryStreamMultiCallable[Request, Response]], request: Request
