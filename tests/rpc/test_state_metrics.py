@@ -166,7 +166,8 @@ def test_a_sweep_that_fails_is_counted_as_such(service: Service, monkeypatch: py
         raise ZeroDivisionError
 
     monkeypatch.setattr(service.janitor, "_storage", type("Broken", (), {"sweep": broken}))
-    service.janitor.sweep()
+    with pytest.raises(ZeroDivisionError):
+        service.janitor.sweep()
     found = scrape(service)
     assert found.value("flowcept_janitor_runs_total", outcome="failed") == 1
     assert found.value("flowcept_janitor_runs_total", outcome="succeeded") == 0

@@ -37,7 +37,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("*",),
         ("storage",),
         ("query",),
-        ("domain",),
+        ("domain", "periodic"),
     ),
 }
 """Highest first; `*` is every part without a place of its own. A module imports from its own part, from lower layers,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Any, ClassVar, Final
 
 import grpc
 import structlog
 
 from flowcept.errors import CancelledError
+from flowcept_service.periodic import Periodic
 from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of, with_behavior
 
 _CHECKS: Final = 4
@@ -44,8 +44,7 @@ class Waits:
         self._ended = ended
         self._waits: set[_Wait] = set()
         self._shortest = _MAX_CHECK_SECONDS * _CHECKS
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="waits", daemon=True)
+        self._checks = Periodic("waits", self.check, lambda: self._shortest / _CHECKS)
 
     def allow(self, seconds: float) -> None:
         """Waits of so many seconds are going to be asked for."""
@@ -53,13 +52,11 @@ class Waits:
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._checks.start()
 
     def stop(self) -> None:
         """Look no more."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._checks.stop()
 
     @contextmanager
     def within(self, seconds: float, method: str, context: grpc.ServicerContext) -> Iterator[_Wait]:
@@ -90,10 +87,6 @@ class Waits:
         self._ended(wait.method)
         _log.warning("a call is ended because its client is idle", method=wait.method, peer=wait.context.peer())
         wait.context.cancel()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._shortest / _CHECKS):
-            self.check()
 
 
 class DeferredRequests(HandlerInterceptor):

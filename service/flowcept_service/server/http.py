@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from flowcept_service.periodic import Periodic
+
 MAX_CONNECTIONS: Final = 32
 """At the same time; a further one is closed at once."""
 CONNECTION_SECONDS: Final = 10.0
@@ -67,9 +69,9 @@ class HttpServer:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         self._server = _BoundedServer(family, address[:2], pages, connection_seconds)
         self.port: int = self._server.server_address[1]
-        self._threads = (
-            threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True),
-            threading.Thread(target=self._server.end_slow_connections, name="http-deadlines", daemon=True),
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
+        self._deadlines = Periodic(
+            "http-deadlines", self._server.end_slow_connections, lambda: min(_SWEEP_SECONDS, connection_seconds)
         )
 
     @property
@@ -79,14 +81,15 @@ class HttpServer:
 
     def start(self) -> None:
         """Begin to answer."""
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
+        self._deadlines.start()
 
     def close(self) -> None:
         """End, connections under way included. Calling it again does nothing."""
-        if self._threads[0].is_alive():
+        if self._thread.is_alive():
             self._server.shutdown()
-        self._server.end()
+        self._deadlines.stop()
+        self._server.end_connections()
         self._server.server_close()
 
 
@@ -106,7 +109,6 @@ class _BoundedServer(ThreadingHTTPServer):
         self._seconds = connection_seconds
         self._lock = threading.Lock()
         self._deadlines: dict[socket.socket, float] = {}
-        self._ended = threading.Event()
         super().__init__(address, _Handler)
 
     @property
@@ -141,13 +143,11 @@ class _BoundedServer(ThreadingHTTPServer):
         _log.debug("an HTTP request failed", exc_info=True)
 
     def end_slow_connections(self) -> None:
-        """Until the end, cut connections that outlast their time: what their threads wait for then fails at once."""
-        while not self._ended.wait(min(_SWEEP_SECONDS, self._seconds)):
-            self._cut(time.monotonic())
+        """Cut connections that outlast their time: what their threads wait for then fails at once."""
+        self._cut(time.monotonic())
 
-    def end(self) -> None:
+    def end_connections(self) -> None:
         """Cut all connections."""
-        self._ended.set()
         self._cut(float("inf"))
 
     def _cut(self, now: float) -> None:

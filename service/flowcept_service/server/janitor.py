@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Event, Thread
 
 import structlog
 
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.retention import Retention, SweepResult
+from flowcept_service.periodic import Periodic
 from flowcept_service.storage.contract import Storage
 
 _log = structlog.get_logger(__name__)
@@ -44,11 +44,9 @@ class Janitor:
     def __init__(self, storage: Storage, retention: Retention, interval: float, now: Callable[[], datetime]) -> None:
         self._storage = storage
         self._retention = retention
-        self._interval = interval
         self._now = now
         self._report = JanitorReport()
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="janitor", daemon=True)
+        self._sweeps = Periodic("janitor", self.sweep, lambda: interval)
 
     @property
     def report(self) -> JanitorReport:
@@ -57,24 +55,22 @@ class Janitor:
 
     def start(self) -> None:
         """Begin; the first sweep comes after one interval."""
-        self._thread.start()
+        self._sweeps.start()
 
     def stop(self) -> None:
         """End, after the sweep that is under way."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._sweeps.stop()
 
     def sweep(self) -> None:
-        """Sweep once. A failure is logged, and tried again the next time."""
+        """Sweep once. A failure that is foreseen is logged; any other is raised. Both are reported."""
         try:
             result = self._storage.sweep(self._retention, self._now())
         except FlowceptError as error:
             _log.warning("the sweep failed", reason=error.reason, error=error.message)
             self._failed(error.message)
-        except Exception:  # noqa: BLE001 - a defect in one sweep must not end all of them
-            _log.exception("the sweep failed for a reason that is not foreseen")
+        except Exception:
             self._failed("a defect; the log has the details")
+            raise
         else:
             known = self._report
             self._report = JanitorReport(
@@ -87,10 +83,6 @@ class Janitor:
     def _failed(self, problem: str) -> None:
         known = self._report
         self._report = dataclasses.replace(known, runs=known.runs + 1, failures=known.failures + 1, problem=problem)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
-            self.sweep()
 
 
 def _sum(one: SweepResult, other: SweepResult) -> SweepResult:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Final
 
 import structlog
 
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.store_state import StoreState
+from flowcept_service.periodic import Periodic
 from flowcept_service.server.health import Health
 from flowcept_service.storage.contract import Storage
 
@@ -50,9 +50,8 @@ class StoreProbe:
         self._health = health
         self._interval = interval
         self._clock = clock
-        self._stopped = Event()
         self._report = StoreReport(None, "", 0.0)
-        self._thread = Thread(target=self._run, name="store-probe", daemon=True)
+        self._looks = Periodic("store-probe", self.look, self._pause)
 
     @property
     def latest(self) -> StoreReport:
@@ -61,17 +60,14 @@ class StoreProbe:
 
     def start(self) -> None:
         """Begin, with a first look before this returns."""
-        self.look()
-        self._thread.start()
+        self._looks.start(at_once=True)
 
     def stop(self) -> None:
         """End, after a look that is under way."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looks.stop()
 
     def look(self) -> None:
-        """Look at the store now."""
+        """Look at the store now. Raises only what no store should raise, which says nothing of the store."""
         dead = [writer.name for writer in self._storage.writers() if not writer.alive]
         if dead:
             self._health.needs_restart(f"the thread that writes to {', '.join(dead)} is gone; restart the service")
@@ -83,12 +79,9 @@ class StoreProbe:
                 _log.warning("the store does not answer", reason=error.reason, error=error.message)
             self._report = StoreReport(self._report.state, error.message, self._clock() - started)
             self._health.store_is_away()
-        except Exception:  # noqa: BLE001 - a defect in looking must not end the thread, and says nothing of the store
-            _log.exception("the store could not be looked at, for a reason that is not foreseen")
         else:
             self._report = StoreReport(state, "", self._clock() - started)
             self._health.store_is_back()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(min(self._interval, _AWAY_SECONDS) if self._report.problem else self._interval):
-            self.look()
+    def _pause(self) -> float:
+        return min(self._interval, _AWAY_SECONDS) if self._report.problem else self._interval

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any, Final
 
 import structlog
 
 from flowcept_service.domain.store_state import StoreState
+from flowcept_service.periodic import Periodic
 from flowcept_service.replication.follower import Follower
 from flowcept_service.replication.status import ReplicaStatus
 from flowcept_service.rpc.draining import Admission
@@ -109,28 +109,20 @@ class StatusReporter:
     def __init__(self, file: Path, snapshot: Callable[[], Mapping[str, Any]]) -> None:
         self._file = file
         self._snapshot = snapshot
-        self._stopped = Event()
         self._failed = False
-        self._thread = Thread(target=self._run, name="status", daemon=True)
+        self._reports = Periodic("status", self._report, lambda: INTERVAL_SECONDS)
 
     def start(self) -> None:
         """Begin; the first report is written before this returns."""
-        self._report()
-        self._thread.start()
+        self._reports.start(at_once=True)
 
     def stop(self) -> None:
         """End, and remove the file."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(INTERVAL_SECONDS)
+        self._reports.stop(INTERVAL_SECONDS)
         try:
             self._file.unlink(missing_ok=True)
         except OSError as error:
             _log.warning("the status file cannot be removed", error=str(error))
-
-    def _run(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
-            self._report()
 
     def _report(self) -> None:
         draft = self._file.with_name(f"{self._file.name}.{os.getpid()}.tmp")

@@ -119,7 +119,8 @@ def test_a_writer_that_is_gone_needs_a_restart(probe: StoreProbe, store: Store, 
 def test_a_defect_in_looking_changes_nothing(probe: StoreProbe, store: Store, health: Health) -> None:
     probe.look()
     store.failure = ZeroDivisionError("defect")
-    probe.look()
+    with pytest.raises(ZeroDivisionError):
+        probe.look()
     assert ready_and_alive(health) == (True, True)
 
 

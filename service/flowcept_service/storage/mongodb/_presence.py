@@ -8,7 +8,6 @@ processes that have not been heard of for a while.
 from __future__ import annotations
 
 from datetime import datetime
-from threading import Event, Thread
 from typing import Any, Final
 
 import structlog
@@ -16,6 +15,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
+from flowcept_service.periodic import Periodic
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._schema import WRITERS
 
@@ -40,9 +40,8 @@ class Presence:
         with database.errors():
             self._session = database.client.start_session(causal_consistency=False)
             self._beat()
-        self._closed = Event()
-        self._thread = Thread(target=self._run, name="mongodb-presence", daemon=True)
-        self._thread.start()
+        self._beats = Periodic("mongodb-presence", self._beat_or_wait, lambda: _BEAT_SECONDS)
+        self._beats.start()
 
     def session(self) -> ClientSession:
         """The session to commit in; one thread uses it."""
@@ -66,8 +65,7 @@ class Presence:
 
     def close(self) -> None:
         """End the session. Calling it again does nothing."""
-        self._closed.set()
-        self._thread.join()
+        self._beats.stop()
         try:
             self._session.end_session()
             self._database.collection(WRITERS).delete_one({"_id": self._id})
@@ -81,9 +79,8 @@ class Presence:
             {"_id": self._id}, {"$set": {"session": session}, "$currentDate": {"seen": True}}, upsert=True
         )
 
-    def _run(self) -> None:
-        while not self._closed.wait(_BEAT_SECONDS):
-            try:
-                self._beat()
-            except PyMongoError as error:
-                _log.debug("no sign of life", error=self._database.errors.clean(error))
+    def _beat_or_wait(self) -> None:
+        try:
+            self._beat()
+        except PyMongoError as error:
+            _log.debug("no sign of life", error=self._database.errors.clean(error))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from threading import Event, Thread
 from typing import Final
 
 import structlog
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
+from flowcept_service.periodic import Periodic
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._schema import READERS
 from flowcept_service.storage.pins import Pins
@@ -43,9 +43,8 @@ class ReaderReports:
         self._interval = interval
         self._id = ObjectId()
         self._reported = False
-        self._closed = Event()
-        self._thread = Thread(target=self._run, name="mongodb-readers", daemon=True)
-        self._thread.start()
+        self._reports = Periodic("mongodb-readers", self._report_or_warn, lambda: interval)
+        self._reports.start()
 
     def report(self) -> None:
         """Tell the other processes what is held now."""
@@ -68,13 +67,11 @@ class ReaderReports:
 
     def close(self) -> None:
         """Stop reporting. Calling it again does nothing."""
-        self._closed.set()
-        self._thread.join()
+        self._reports.stop()
 
-    def _run(self) -> None:
-        while not self._closed.wait(self._interval):
-            try:
-                self.report()
-            except PyMongoError as error:
-                # Without the database there is no sweep either, so nothing is lost by trying again later.
-                _log.warning("readers were not reported", error=self._database.errors.clean(error))
+    def _report_or_warn(self) -> None:
+        try:
+            self.report()
+        except PyMongoError as error:
+            # Without the database there is no sweep either, so nothing is lost by trying again later.
+            _log.warning("readers were not reported", error=self._database.errors.clean(error))
