@@ -55,10 +55,6 @@ class Spool:
             if file.name.startswith(begin) and file.name.removeprefix(begin).count(".") == 2 and file.suffix == ".jsonl"
         )
 
-    def is_own(self, file: Path) -> bool:
-        """Whether this process wrote it."""
-        return file.name.removeprefix(f"{self._prefix}.").partition(".")[0] == str(os.getpid())
-
     def remove(self, file: Path) -> None:
         """Delete a file, and the directory when it was the last."""
         file.unlink(missing_ok=True)

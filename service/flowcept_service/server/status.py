@@ -94,9 +94,6 @@ class StatusBoard:
             ],
         }
 
-    def _replica(self, *, answers: bool) -> dict[str, Any] | None:
-        return None if self._follower is None else replica_fields(self._follower.status(primary_answers=answers))
-
 
 class StatusReporter:
     """Writes the state of a service to a file, every second and at the end.
