@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 
-from flowcept.errors import Reason, ResourceExhaustedError
+from flowcept.errors import Reason, ResourceExhaustedError, UnavailableError
 from flowcept_service.domain.quotas import DOUBT_SECONDS, MAX_NAMES, REFRESH_SECONDS, Quota, Usage
+from tests.support.conditions import eventually
 
 
 class Store:
@@ -91,3 +96,88 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     for number in range(MAX_NAMES + 100):
         usage.of(f"c{number}")
     assert len(usage._entries) == MAX_NAMES
+
+
+class SlowStore(Store):
+    """Answers for the name ``slow`` only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.released = Event(), Event()
+        self.failure: Exception | None = None
+        self.callers = 0
+
+    def look_up(self, name: str) -> int:
+        answer = super().look_up(name)
+        if name == "slow":
+            self.begun.set()
+            assert self.released.wait(10)
+            if self.failure is not None:
+                raise self.failure
+        return answer
+
+    def clock(self) -> float:
+        # Under the lock of the usage: whoever was here finds the look-up that is under way.
+        self.callers += 1
+        return super().clock()
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowStore]:
+    store = SlowStore()
+    yield store
+    store.released.set()
+
+
+@pytest.fixture
+def threads(slow: SlowStore) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+        slow.released.set()
+
+
+def test_a_look_up_that_hangs_holds_up_nobody_but_its_own_name(slow: SlowStore, threads: ThreadPoolExecutor) -> None:
+    usage = Usage(slow.look_up, slow.clock)
+    hanging = threads.submit(usage.of, "slow")
+    assert slow.begun.wait(10)
+    slow.used["quick"] = 3
+    assert threads.submit(usage.of, "quick").result(10) == 3
+    threads.submit(usage.add, "slow", 1).result(10)
+    assert not hanging.done()
+
+
+def test_what_is_added_during_a_look_up_counts(slow: SlowStore, threads: ThreadPoolExecutor) -> None:
+    usage = Usage(slow.look_up, slow.clock)
+    slow.used["slow"] = 10
+    asked = threads.submit(usage.of, "slow")
+    assert slow.begun.wait(10)
+    usage.add("slow", 5)
+    slow.released.set()
+    assert asked.result(10) == 15
+
+
+def test_whoever_asks_for_a_name_waits_for_one_look_up_together(slow: SlowStore, threads: ThreadPoolExecutor) -> None:
+    usage = Usage(slow.look_up, slow.clock)
+    slow.used["slow"] = 7
+    asked = [threads.submit(usage.of, "slow") for _ in range(8)]
+    eventually(lambda: slow.callers == 8)
+    slow.released.set()
+    assert [one.result(10) for one in asked] == [7] * 8
+    assert slow.asked == 1
+
+
+def test_a_look_up_that_fails_fails_for_all_who_wait_and_the_next_asks_again(
+    slow: SlowStore, threads: ThreadPoolExecutor
+) -> None:
+    usage = Usage(slow.look_up, slow.clock)
+    slow.failure = UnavailableError("away")
+    asked = [threads.submit(usage.of, "slow") for _ in range(8)]
+    eventually(lambda: slow.callers == 8)
+    slow.released.set()
+    for one in asked:
+        with pytest.raises(UnavailableError):
+            one.result(10)
+    assert slow.asked == 1
+    slow.failure = None
+    assert usage.of("slow") == 0
+    assert slow.asked == 2

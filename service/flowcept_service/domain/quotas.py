@@ -4,13 +4,16 @@ What is in use is looked up in the store now and then, and in between what this 
 costs almost nothing, and this is its precision: what is under way at the same moment passes together, and what other
 processes on the same store add, or what is removed, is seen within `REFRESH_SECONDS` (longer where looking up takes
 longer than a twentieth of that). Before something is refused the store is asked again, so nothing is refused because of
-what was removed seconds ago.
+what was removed seconds ago. A look-up that is slow, or fails, concerns its own name only: whoever asks for that waits
+for one look-up together.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -29,12 +32,16 @@ MAX_NAMES: Final = 10_000
 
 @dataclass(slots=True)
 class _Entry:
-    used: int
+    used: int = 0
     """What was looked up, with what was added since."""
-    at: float
+    at: float = -math.inf
     """When."""
-    cost: float
+    cost: float = 0.0
     """Seconds that looking up took."""
+    looking: Future[None] | None = None
+    """The look-up under way."""
+    added: int = 0
+    """What was added since it began: it may have seen that or not."""
 
 
 class Usage:
@@ -54,15 +61,19 @@ class Usage:
     def of(self, name: str, age: float = REFRESH_SECONDS) -> int:
         """What is in use, as known about ``age`` seconds ago at most."""
         with self._lock:
-            entry = self._entries.get(name)
+            entry = self._entry(name)
             now = self._clock()
-            if entry is None or now - entry.at > max(age, entry.cost * _MOST_OF_THE_TIME):
-                used = self._look_up(name)
-                done = self._clock()
-                entry = self._entries[name] = _Entry(used, done, done - now)
-            self._entries.move_to_end(name)
-            while len(self._entries) > MAX_NAMES:
-                self._entries.popitem(last=False)
+            if now - entry.at <= max(age, entry.cost * _MOST_OF_THE_TIME):
+                return entry.used
+            others = entry.looking
+            if others is None:
+                mine = entry.looking = Future()
+                entry.added = 0
+        if others is None:
+            self._refresh(name, entry, now, mine)
+        else:
+            others.result()
+        with self._lock:
             return entry.used
 
     def add(self, name: str, amount: int) -> None:
@@ -71,6 +82,30 @@ class Usage:
             entry = self._entries.get(name)
             if entry is not None:
                 entry.used += amount
+                entry.added += amount
+
+    def _entry(self, name: str) -> _Entry:
+        entry = self._entries.setdefault(name, _Entry())
+        self._entries.move_to_end(name)
+        while len(self._entries) > MAX_NAMES:
+            self._entries.popitem(last=False)
+        return entry
+
+    def _refresh(self, name: str, entry: _Entry, begun: float, looking: Future[None]) -> None:
+        """Look up without the lock; who waits for ``looking`` gets what this raises, too."""
+        try:
+            used = self._look_up(name)
+        except BaseException as error:
+            with self._lock:
+                entry.looking = None
+            looking.set_exception(error)
+            raise
+        with self._lock:
+            entry.at = self._clock()
+            entry.cost = entry.at - begun
+            entry.used = used + entry.added
+            entry.looking = None
+        looking.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
