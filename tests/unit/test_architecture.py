@@ -83,6 +83,7 @@ OWNERS = {
 FREE_OF_PROTOBUF = ("flowcept_service.domain", "flowcept_service.query", "flowcept_service.storage", "flowcept.errors")
 STORES = ("flowcept_service.storage.lmdb", "flowcept_service.storage.mongodb", "flowcept_service.storage.memory")
 LONGEST_FILE = 500
+LONGEST_CONTRACT = 200
 OWN_CODE = ("client", "service", "tests", "bench", "examples", "helm", "protos")
 
 
@@ -183,6 +184,11 @@ def test_files_stay_readable() -> None:
         if not path.name.endswith(("_pb2.py", "_pb2_grpc.py"))
     }
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_the_storage_contract_is_read_in_one_go() -> None:
+    contract = ROOT / "service" / "flowcept_service" / "storage" / "contract.py"
+    assert len(contract.read_text(encoding="utf-8").splitlines()) < LONGEST_CONTRACT
 
 
 @pytest.mark.parametrize("name", ["utils", "util", "helpers", "common", "misc"])

@@ -42,7 +42,7 @@ class RecordStore(Protocol):
     """Tasks, workflows and agents; and queries over every collection."""
 
     def write(self, writes: Sequence[RecordWrite]) -> list[WriteOutcome]:
-        """Merge messages into records, each with its event; one outcome per write, in order. Durable on return.
+        """Merge messages into records; one outcome per write, in order.
 
         A message that is refused (its ``merge`` raises a FlowceptError, or the record outgrows
         ``domain.limits.MAX_RECORD_BYTES``) or known changes nothing and sinks no other. Writes to one record are merged
@@ -59,10 +59,7 @@ class RecordStore(Protocol):
 
         Documents of objects never carry payload bytes. ``budget`` is asked at least every few hundred documents or
         quarters of a second, whether or not they are results; the work ends where it says so, in the database too.
-
-        Raises:
-            ResourceExhaustedError: RESULT_TOO_LARGE, for a sort or grouping beyond its bound; QUERY_TOO_EXPENSIVE.
-            CancelledError: as ``budget`` says.
+        Raises ResourceExhaustedError (RESULT_TOO_LARGE, for a sort or grouping beyond its bound); and as ``budget``.
         """
 
     def count(self, collection: Collection, campaign_id: str | None = None) -> int:
@@ -71,8 +68,7 @@ class RecordStore(Protocol):
     def delete(self, field: str, value: str, campaigns: Campaigns = None) -> Mapping[Collection, int]:
         """Delete tasks, workflows and agents whose ``field`` (``workflow_id`` or ``campaign_id``) is ``value``.
 
-        Only those of ``campaigns``, where the caller is confined to some.
-        Each with an event; in several transactions if there are many. Returns how many of each collection went.
+        Only those of ``campaigns``, if given; in several transactions if there are many. Returns how many of each went.
         """
 
 
@@ -81,8 +77,6 @@ class ObjectStore(Protocol):
 
     def commit(self, change: ObjectChange) -> CommitResult:
         """Apply ``domain.objects.plan_change`` atomically. A known ``request_id`` returns the first result again.
-
-        A payload that no version refers to any longer becomes garbage.
 
         Raises:
             AlreadyExistsError, VersionConflictError, NotFoundError, PermissionDeniedError: as ``plan_change``.
@@ -98,15 +92,14 @@ class ObjectStore(Protocol):
     def get(self, object_id: str, version: int | None = None) -> ObjectVersion:
         """The latest version, or exactly that one.
 
-        Raises:
-            NotFoundError: OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED.
+        Raises NotFoundError (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
         """
 
     def versions(self, object_id: str, below: int | None, limit: int) -> list[ObjectVersion]:
         """The kept versions under ``below`` (None: all), newest first. Raises NotFoundError (OBJECT_NOT_FOUND)."""
 
     def delete(self, object_id: str, precondition: Precondition, now: datetime) -> ObjectVersion:
-        """Delete an object, with an event. Raises as ``domain.objects.check_deletable``."""
+        """Delete an object. Raises as ``domain.objects.check_deletable``."""
 
 
 class PayloadStore(Protocol):
@@ -118,16 +111,13 @@ class PayloadStore(Protocol):
         """Begin an upload, or take it over from whoever holds it, who stays its owner.
 
         ``payload_id`` names the bytes of a copy.
-
-        Raises:
-            InvalidArgumentError: UPLOAD_HEADER_CHANGED, when the upload belongs to another object.
+        Raises InvalidArgumentError (UPLOAD_HEADER_CHANGED) when the upload belongs to another object.
         """
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
-        """Append bytes at ``staging.size``; durable on return.
+        """Append bytes at ``staging.size``.
 
-        Raises:
-            VersionConflictError: UPLOAD_BUSY, when another holder took the upload over, or it was discarded.
+        Raises VersionConflictError (UPLOAD_BUSY) when another holder took the upload over, or it was discarded.
         """
 
     def staged(self, upload_id: str) -> Staging | None:
@@ -143,16 +133,12 @@ class PayloadStore(Protocol):
         """Drop what an upload has staged, unless a version refers to it; whether there was anything."""
 
     def write(self, data: Sequence[Chunk], sha256: str, *, in_object: bool) -> Payload:
-        """Store a small payload in one step, unseen until committed.
-
-        ``in_object``: where the store keeps bytes in documents, do.
-        """
+        """Store a small payload in one step; with ``in_object``, where the store keeps bytes in documents, do."""
 
     def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
         """Bytes of a version, in pieces of at most ``piece`` bytes; the range lies within the payload.
 
-        Raises:
-            IntegrityError: PAYLOAD_CORRUPT, when bytes are missing.
+        Raises IntegrityError (PAYLOAD_CORRUPT) when bytes are missing.
         """
 
     def pin(self, version: ObjectVersion) -> AbstractContextManager[None]:
@@ -169,16 +155,11 @@ class EventLog(Protocol):
         """The blocks that hold the events behind ``after``, in order, at least one if there is any.
 
         The first may begin earlier.
-
-        Raises:
-            OutOfRangeError: EVENTS_TRIMMED (metadata ``oldest_sequence``), SEQUENCE_NOT_REACHED (``last_sequence``).
+        Raises OutOfRangeError: EVENTS_TRIMMED (metadata ``oldest_sequence``), SEQUENCE_NOT_REACHED (``last_sequence``).
         """
 
     def wait(self, after: int, timeout: float) -> bool:
-        """Block until the log reaches beyond ``after`` or the seconds have passed; whether it does.
-
-        Wakes early when the store closes.
-        """
+        """Block until the log is beyond ``after``, the seconds have passed or the store closes; whether it is."""
 
     def position(self, consumer: str) -> int | None:
         """The acknowledged sequence of a durable consumer, or None."""
