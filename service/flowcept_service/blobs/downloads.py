@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ class Downloads:
         self._payloads = payloads
         self._settings = settings
 
-    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
+    def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
         """The version, then its bytes in order. Closing the iterator releases everything.
 
         Raises:

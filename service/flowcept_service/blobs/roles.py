@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
@@ -28,6 +28,6 @@ class Receiving(Protocol):
 class Sending(Protocol):
     """Gives payloads out; see ``blobs.downloads.Downloads``."""
 
-    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
-        """The version, then its bytes in order."""
+    def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
+        """The version, then its bytes in order. Closing it releases everything."""
         ...

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import grpc
 
@@ -16,6 +16,9 @@ REFLECTION_PREFIX = "/grpc.reflection."
 """Methods that describe the service. Those of the health service are always left as they are."""
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+
+From = TypeVar("From")
+To = TypeVar("To")
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # quoted: generic only in the stubs
@@ -71,6 +74,13 @@ class SurroundingInterceptor(HandlerInterceptor):
                 yield from inner(request, context)
 
         return with_behavior(handler, stream if handler.response_streaming else answer)
+
+
+def each(make: Callable[[From], To], messages: Generator[From, None, None]) -> Generator[To, None, None]:
+    """What is made of each message; closing it closes ``messages`` too, and with them what they hold."""
+    with closing(messages):
+        # No loop: its variable would keep each message until the next one.
+        yield from map(make, messages)
 
 
 def behavior_of(handler: Handler) -> Behavior:

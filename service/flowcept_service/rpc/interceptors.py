@@ -24,6 +24,7 @@ from flowcept_service.rpc.handlers import (
     HandlerInterceptor,
     SurroundingInterceptor,
     behavior_of,
+    each,
     with_behavior,
 )
 from flowcept_service.rpc.principal import set_principal
@@ -180,7 +181,7 @@ class Coding(HandlerInterceptor):
             return encode(inner(map(decode, request) if handler.request_streaming else decode(request), context))
 
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
-            return map(encode, inner(map(decode, request) if handler.request_streaming else decode(request), context))
+            return each(encode, inner(map(decode, request) if handler.request_streaming else decode(request), context))
 
         return with_behavior(handler, stream if handler.response_streaming else answer, coded=True)
 

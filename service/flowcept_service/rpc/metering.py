@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of, with_behavior
+from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of, each, with_behavior
 
 
 class MethodMeter(Protocol):
@@ -63,9 +63,8 @@ class Metering(HandlerInterceptor):
             started = clock()
             meter.started()
             try:
-                # No loop: its variable would keep each message until the next one.
                 messages = map(received, request) if handler.request_streaming else received(request)
-                yield from map(sent, inner(messages, context))
+                yield from each(sent, inner(messages, context))
             finally:
                 meter.ended(_code_of(context), clock() - started)
 

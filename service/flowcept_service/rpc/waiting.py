@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -86,6 +86,7 @@ class Waits:
         self._waits.discard(wait)
         self._ended(wait.method)
         _log.warning("a call is ended because its client is idle", method=wait.method, peer=wait.context.peer())
+        # Without a reason: the thread of the call, which could give one, waits inside gRPC, and nothing else wakes it.
         wait.context.cancel()
 
 
@@ -206,10 +207,13 @@ class IdleStreams(HandlerInterceptor):
                     return
                 yield message
 
-        def taken(responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            for response in responses:
-                with self._waits.within(self._seconds, method, context):
-                    yield response
+        def taken(responses: Generator[Any, None, None], context: grpc.ServicerContext) -> Iterator[Any]:
+            with closing(responses):
+                for response in responses:
+                    with self._waits.within(self._seconds, method, context):
+                        yield response
+                    # It is taken; the next one must not find it still in memory.
+                    del response
 
         def behavior(request: Any, context: grpc.ServicerContext) -> Any:
             answer = inner(sent(request, context) if handler.request_streaming else request, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from prometheus_client import Counter
 
@@ -10,6 +10,7 @@ from flowcept.errors import FlowceptError, Reason
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import UploadChunk, UploadMessage, UploadResult, UploadStatus
 from flowcept_service.blobs.roles import Receiving, Sending
+from flowcept_service.rpc.handlers import each
 from flowcept_service.server.metrics.definitions import (
     DOWNLOAD_SENT,
     UPLOAD_RECEIVED,
@@ -95,9 +96,9 @@ class MeteredDownloads:
         self._downloads = downloads
         self._sent = metrics.counter(DOWNLOAD_SENT)
 
-    def download(self, wanted: DownloadRange) -> Iterator[Beginning | Piece]:
+    def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
         """See ``Sending.download``."""
-        return map(self._counted, self._downloads.download(wanted))
+        return each(self._counted, self._downloads.download(wanted))
 
     def _counted(self, part: Beginning | Piece) -> Beginning | Piece:
         piece = part if isinstance(part, Piece) else part.piece
