@@ -19,6 +19,7 @@ import grpc
 import pytest
 
 from flowcept.v1.blob_store_service_pb2 import UploadRequest
+from flowcept_service.config import settings_table
 from tests.support.blobs import MIB, Blobs, chunk, chunks, header, pattern
 from tests.support.conditions import eventually
 from tests.support.server import ServerProcess
@@ -72,6 +73,24 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("serve", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "file" / "data"))
     refused(done, 5, "data directory")
+
+
+def test_a_ready_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    ready = tmp_path / "nowhere" / "ready.json"
+    data = ("--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"))
+    refused(run("serve", *data, "--ready-file", str(ready)), 2, str(ready), "No such file or directory")
+
+
+def test_a_connection_string_that_is_none_is_a_wrong_setting() -> None:
+    done = run("serve", "--listen", "127.0.0.1:0", "--store", "mongodb", "--mongodb-uri", "localhost:27017")
+    refused(done, 2, "mongodb://localhost/flowcept?replicaSet=rs0")
+
+
+def test_a_database_that_is_away_is_named_with_the_reason_in_short() -> None:
+    uri = "mongodb://127.0.0.1:1/db?replicaSet=rs0&serverSelectionTimeoutMS=200"
+    done = run("serve", "--listen", "127.0.0.1:0", "--store", "mongodb", "--mongodb-uri", uri)
+    refused(done, 5, "127.0.0.1:1", "Connection refused", "check that it runs")
+    assert "Topology" not in done.stderr
 
 
 def test_the_ready_file_tells_the_address_and_is_gone_at_the_end(server: ServerProcess) -> None:
@@ -146,6 +165,9 @@ def test_the_version_and_every_setting_can_be_asked_for() -> None:
     assert "flowcept-service, version" in run("--version").stdout
     listed = run("settings")
     assert "FLOWCEPT_SERVICE_LISTEN  [127.0.0.1:50051]" in listed.stdout
+    rows = [json.loads(line) for line in run("settings", "--json").stdout.splitlines()]
+    assert (rows[0]["env"], rows[0]["default"]) == ("FLOWCEPT_SERVICE_LISTEN", "127.0.0.1:50051")
+    assert [row["env"] for row in rows] == [row.env for row in settings_table()]
     assert "Exit codes" in run("serve", "--help").stdout
 
 

@@ -294,6 +294,16 @@ def test_wrong_addresses_are_explained(source: str, target: str, code: int, tmp_
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_store_is_not_copied_into_itself(lmdb: Address, tmp_path: Path) -> None:
+    with opened(lmdb("a")) as store:
+        store.records.write(tasks(0, 1))
+
+    done = run_command(*transfer(lmdb("a"), f"lmdb:{tmp_path}/./a"))
+
+    assert done.code == 2
+    assert "same store" in done.err
+
+
 def test_credentials_are_never_shown(lmdb: Address) -> None:
     with opened(lmdb("a")) as store:
         store.records.write(tasks(0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import version
 
@@ -109,9 +110,14 @@ def serve(
 
 
 @main.command()
-def settings() -> None:
+@click.option("--json", "as_json", is_flag=True, help="A JSON object per setting and line.")
+def settings(*, as_json: bool) -> None:
     """List every setting: its environment variable, its default, and what it does."""
     for row in settings_table():
+        if as_json:
+            fields = {"env": row.env, "default": row.default, "help": row.help.replace("``", "")}
+            click.echo(json.dumps(fields, default=str))
+            continue
         click.echo(f"{row.env}  [{'none' if row.default is None else row.default}]")
         click.echo(click.wrap_text(row.help.replace("``", ""), initial_indent="    ", subsequent_indent="    "))
 

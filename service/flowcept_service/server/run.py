@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from flowcept.errors import InvalidArgumentError
 from flowcept_service.config import ServiceSettings
 from flowcept_service.server.allocator import keep_freed_memory
 from flowcept_service.server.composition import compose
@@ -37,6 +38,7 @@ def run(settings: ServiceSettings) -> None:
 
     Raises:
         FlowceptError: The service cannot start; see ``compose``.
+        InvalidArgumentError: The ready file cannot be written.
     """
     kept = keep_freed_memory()
     # A thread that computes gives way to the others after so long: ten times as often as by default, because every
@@ -123,8 +125,17 @@ def _announced(service: Service, ready_file: Path | None) -> Iterator[None]:
         return
     content = {"address": service.target, "port": service.port, "pid": os.getpid()}
     draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    draft.replace(ready_file)
+    try:
+        draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        draft.replace(ready_file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        service.stop(0)
+        raise InvalidArgumentError(
+            f"the ready file {ready_file} cannot be written: {error.strerror}; give a file in a directory that this "
+            "user may write to",
+            field="ready_file",
+        ) from error
     try:
         yield
     finally:

@@ -130,6 +130,12 @@ class StoreAddress:
             return MongodbSettings(self.uri.reveal()).safe_uri
         return f"{_LMDB_PREFIX}{self.directory}"
 
+    def is_same(self, other: StoreAddress) -> bool:
+        """Whether both name one place, as far as the addresses tell."""
+        if self.directory is None or other.directory is None:
+            return self == other
+        return self.directory.resolve() == other.directory.resolve()
+
     def open(self, *, must_exist: bool) -> ReplicableStorage:
         """Open the store.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
 
+from flowcept.errors import InvalidArgumentError
 from flowcept_service.domain.records import Collection
 from flowcept_service.events.codec import ProtobufEventReader
 from flowcept_service.replication.payloads import InterruptedCopyError
@@ -50,6 +51,7 @@ class Transfer:
         replace: Give up what only the target has.
 
     Raises:
+        InvalidArgumentError: Source and target are the same.
         NotFoundError: The source is not there.
         PreconditionError: A store is in use, cannot be read, or the target holds data of its own.
         UnavailableError: A store cannot be reached.
@@ -59,6 +61,10 @@ class Transfer:
         self.meter = Meter()
         self.report: VerifyReport | None = None
         self._stopping = Event()
+        if source.is_same(target):
+            raise InvalidArgumentError(
+                f"--from and --to are the same store, {source.name}; a copy needs a place of its own", field="--to"
+            )
         with ExitStack() as opened:
             self._source = source.open(must_exist=True)
             opened.callback(self._source.close)

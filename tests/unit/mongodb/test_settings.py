@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from flowcept.errors import FlowceptError, PreconditionError
+from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.storage.mongodb import MongodbSettings
 from flowcept_service.storage.mongodb._errors import ErrorTranslator
 
@@ -71,7 +71,7 @@ def test_what_is_no_connection_string_is_refused_without_its_secret(uri: str) ->
 
     settings = MongodbSettings(uri, connect_seconds=0.2)
 
-    with pytest.raises(PreconditionError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         connect(settings, ErrorTranslator(settings))
 
     assert "hunter2" not in str(caught.value)

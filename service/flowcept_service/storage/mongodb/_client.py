@@ -9,7 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, PyMongoError, ServerSelectionTimeoutError
 from pymongo.uri_parser import parse_uri
 
-from flowcept.errors import FlowceptError, PreconditionError, Reason
+from flowcept.errors import FlowceptError, InvalidArgumentError, PreconditionError, Reason
 from flowcept_service.storage.mongodb._errors import ErrorTranslator
 from flowcept_service.storage.mongodb._settings import MongodbSettings
 
@@ -28,8 +28,8 @@ def connect(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
     """A client of a replica set that this store can use.
 
     Raises:
-        PreconditionError: STORAGE_INCOMPATIBLE, for a standalone server, a sharded cluster, one that is too old, and
-            for a connection string that is none.
+        InvalidArgumentError: The connection string is none.
+        PreconditionError: STORAGE_INCOMPATIBLE, for a standalone server, a sharded cluster, and one that is too old.
         UnavailableError: STORAGE_UNAVAILABLE.
     """
     client = _open(settings, errors)
@@ -43,7 +43,7 @@ def connect(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
 
 def _open(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
     if not settings.uri.startswith(_SCHEMES):
-        raise _unusable(settings, "a connection string begins with mongodb:// or mongodb+srv://")
+        raise _malformed(settings, "a connection string begins with mongodb:// or mongodb+srv://")
     given = {name.lower() for name, _ in parse_qsl(settings.uri.partition("?")[2], keep_blank_values=True)}
     milliseconds = int(settings.connect_seconds * 1000)
     defaults: dict[str, Any] = {
@@ -66,7 +66,7 @@ def _open(settings: MongodbSettings, errors: ErrorTranslator) -> Client:
             **{name: value for name, value in defaults.items() if name.lower() not in given},
         )
     except (PyMongoError, ValueError, TypeError) as error:
-        raise _unusable(settings, errors.clean(error)) from None
+        raise _malformed(settings, errors.clean(error)) from None
 
 
 def _check(client: Client, settings: MongodbSettings, errors: ErrorTranslator) -> None:
@@ -111,6 +111,14 @@ def _no_replica_set(hello: dict[str, Any]) -> str:
     if hello.get("isreplicaset"):
         return "its replica set was not initiated: run `mongosh --eval 'rs.initiate()'` once"
     return f"it is a standalone server, and transactions need a replica set: {_STANDALONE_REMEDY}"
+
+
+def _malformed(settings: MongodbSettings, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"MongoDB at {settings.safe_uri} cannot be used: {problem}; a connection string is, for example, "
+        "mongodb://localhost/flowcept?replicaSet=rs0",
+        field="mongodb_uri",
+    )
 
 
 def _unusable(settings: MongodbSettings, problem: str) -> PreconditionError:

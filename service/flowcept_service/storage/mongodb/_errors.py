@@ -80,9 +80,11 @@ class ErrorTranslator:
 
     def unavailable(self, error: object) -> UnavailableError:
         """The error for a database that cannot be reached."""
+        # Behind the reason, the driver describes its whole view of the set.
+        problem = self.clean(error).partition(", Timeout: ")[0]
         return UnavailableError(
-            f"MongoDB at {self._where} cannot be reached or cannot write now: {self.clean(error)[:300]}; the service "
-            "goes on by itself when the database is back",
+            f"MongoDB at {self._where} cannot be reached or cannot write now: {problem[:300]}; check that it runs, and "
+            "its address. A service that runs goes on by itself when the database is back",
             reason=Reason.STORAGE_UNAVAILABLE,
         )
 
