@@ -155,8 +155,6 @@ class IntegrityError(FlowceptError):
 class PreconditionError(FlowceptError):
     """The system's state forbids the call (append-only history, no database configured)."""
 
-    default_reason = Reason.HISTORY_PROTECTED
-
 
 class ResourceExhaustedError(FlowceptError):
     """Disk, quota or a bound on concurrent work is used up."""

@@ -185,6 +185,14 @@ def test_nothing_is_unpickled_unless_it_was_pickled_by_us(db: DBAPI) -> None:
         blob.unpickle()
 
 
+def test_what_is_refused_for_other_reasons_than_history_does_not_blame_it(db: DBAPI, object_id: str) -> None:
+    db.save_or_update_object(b"x", object_id)
+    for refused in (db.get_blob_object(object_id).unpickle, BlobObject(object_id=object_id).open):
+        with pytest.raises(PreconditionError) as caught:
+            refused()
+        assert caught.value.reason is Reason.UNSPECIFIED
+
+
 def test_what_cannot_be_pickled_is_said_and_nothing_is_saved(db: DBAPI, object_id: str) -> None:
     for value in (lambda: None, {"large": b"x" * 5 * MIB, "lock": threading.Lock()}):
         with pytest.raises(InvalidArgumentError, match="cannot be pickled"):

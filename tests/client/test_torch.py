@@ -129,6 +129,8 @@ def test_a_missing_model_is_a_value_error(db: DBAPI) -> None:
 def test_what_is_no_model_is_refused(db: DBAPI) -> None:
     with pytest.raises(InvalidArgumentError, match=r"torch\.nn\.Module"):
         db.save_or_update_torch_model({"a": 1})  # type: ignore[arg-type]  # what the test is about
+    with pytest.raises(InvalidArgumentError, match=r"torch\.nn\.Module"):
+        db.load_torch_model({"a": 1}, "any")  # type: ignore[arg-type]  # what the test is about
 
 
 def test_a_checkpoint_survives_a_broken_connection(service: str, connect: Connect) -> None:

@@ -23,7 +23,7 @@ from flowcept.capture.run import CaptureRun
 from flowcept.capture.session import CaptureSession
 from flowcept.capture.task import error_text
 from flowcept.config import ClientSettings
-from flowcept.errors import PreconditionError, Reason, UnsupportedError, shorten
+from flowcept.errors import PreconditionError, UnsupportedError, shorten
 from flowcept.host import code_repository
 from flowcept.records import AgentObject, WorkflowObject
 from flowcept.vocabulary import Status
@@ -290,7 +290,6 @@ class Flowcept(metaclass=_FlowceptType):
         if self._run is None:
             raise PreconditionError(
                 "An agent is registered with a run that has started: use `with Flowcept(...) as flowcept`.",
-                reason=Reason.UNSPECIFIED,
             )
         session = self._run.session
         agent = AgentObject(
@@ -332,7 +331,6 @@ class Flowcept(metaclass=_FlowceptType):
             raise PreconditionError(
                 "There are no messages to dump: dump_buffer works within `with Flowcept(...) as flowcept`; at its end "
                 "the file is written by itself when project.dump_buffer.enabled is true.",
-                reason=Reason.UNSPECIFIED,
             )
         default = buffer_file.run_path(self._settings.buffer_file, self.current_workflow_id)
         buffer_file.dump(default if path is None else Path(path), self._run.messages())

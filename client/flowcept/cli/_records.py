@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -10,12 +12,19 @@ from flowcept.cli._command import Group
 from flowcept.cli._documents import combined
 from flowcept.cli._session import Session, json_option, pass_session
 from flowcept.errors import NotFoundError, Reason, shorten
+from flowcept.vocabulary import Status
 
 _TASK_COLUMNS = ("task_id", "activity_id", "status", "started_at", "ended_at", "workflow_id")
-_WORKFLOW_COLUMNS = ("workflow_id", "name", "status", "user", "campaign_id")
+_WORKFLOW_COLUMNS = ("workflow_id", "name", "status", "started_at", "ended_at", "user", "campaign_id")
+_TIMES = ("started_at", "ended_at", "utc_timestamp")
 
 _limit = click.option(
     "--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0: all."
+)
+_status = click.option(
+    "--status",
+    type=click.Choice([status.value for status in Status], case_sensitive=False),
+    help="Only those that stand there.",
 )
 _filter = click.option("--filter", "document", metavar="JSON", help="A filter in MongoDB's query language.")
 
@@ -30,7 +39,7 @@ def task() -> None:
 @click.option("--campaign-id", metavar="ID", help="Only of this campaign.")
 @click.option("--activity-id", metavar="NAME", help="Only of this activity.")
 @click.option("--parent-task-id", metavar="ID", help="Only those that this task started.")
-@click.option("--status", metavar="STATUS", help="Only those that stand there: RUNNING, FINISHED, ERROR, ...")
+@_status
 @_filter
 @_limit
 @json_option
@@ -67,7 +76,7 @@ def workflow() -> None:
 @click.option("--campaign-id", metavar="ID", help="Only of this campaign.")
 @click.option("--name", help="Only of this name.")
 @click.option("--user", help="Only of this user.")
-@click.option("--status", metavar="STATUS", help="Only those that stand there: RUNNING, FINISHED, ERROR, ...")
+@_status
 @_filter
 @_limit
 @json_option
@@ -99,7 +108,7 @@ def _list(
     session: Session, collection: str, columns: tuple[str, ...], wanted: dict[str, object] | None, limit: int
 ) -> None:
     found = session.db.iter_query(collection=collection, filter=wanted, sort=[("started_at", -1)], limit=limit)
-    count = session.rows(found, columns)
+    count = session.rows(found if session.json else map(_dated, found), columns)
     if limit and count == limit:
         session.note(f"the newest {limit}; --limit 0 lists all")
 
@@ -119,7 +128,17 @@ def _show(
             field=id_field,
             value=record_id,
         )
-    session.result({**found[0], **more()})
+    session.result({**(found[0] if session.json else _dated(found[0])), **more()})
+
+
+def _dated(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with dates for a person where it has seconds, as workflows have."""
+    dates = {
+        name: datetime.fromtimestamp(seconds, UTC)
+        for name in _TIMES
+        if isinstance(seconds := document.get(name), int | float)
+    }
+    return {**document, **dates}
 
 
 def _tasks_of(session: Session, workflow_id: str) -> dict[str, object]:

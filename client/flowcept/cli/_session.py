@@ -60,14 +60,16 @@ class Session:
             self._db.close()
 
     def result(self, values: Mapping[str, Any], text: str | None = None) -> None:
-        """Print one result: as a JSON object, or ``text`` (by default a line for each value that is set)."""
+        """Print one result: as a JSON object, or as a line of ``text`` (by default one for each value that is set)."""
         if self.json:
             self._line(values)
-            return
-        if text is None:
-            width = max((len(name) for name in values), default=0)
-            text = "\n".join(f"{name:<{width}}  {shown(value)}" for name, value in values.items() if value is not None)
-        click.echo(text)
+        elif text is not None:
+            click.echo(printable(text))
+        else:
+            given = {printable(name): shown(value) for name, value in values.items() if value is not None}
+            width = max((len(name) for name in given), default=0)
+            for name, value in given.items():
+                click.echo(f"{name:<{width}}  {value}")
 
     def rows(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
         """Print a list: a JSON object per line (all fields), or a table of ``columns``. Returns how many there were."""
@@ -149,10 +151,17 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return ", ".join(value) or "-"
+        return printable(", ".join(value)) or "-"
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=_plain)
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what would steer a terminal: people choose names, and others see them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _plain(value: object) -> object:

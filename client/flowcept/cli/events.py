@@ -10,7 +10,7 @@ import click
 
 from flowcept.cli._command import Group
 from flowcept.cli._documents import parse_filter
-from flowcept.cli._session import Session, json_option, pass_session
+from flowcept.cli._session import Session, json_option, pass_session, printable
 from flowcept.transport import Event, EventSelection, Start
 
 _ACKNOWLEDGE_SECONDS = 1.0
@@ -144,4 +144,4 @@ def _text(event: Event) -> str:
         about,
         version,
     )
-    return "  ".join(part for part in parts if part)
+    return "  ".join(printable(part) for part in parts if part)

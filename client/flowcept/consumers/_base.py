@@ -12,7 +12,7 @@ from typing import Any, Self
 from flowcept.config import ClientSettings
 from flowcept.consumers._message import EventMessage, to_message
 from flowcept.consumers._progress import ConsumerProgress
-from flowcept.errors import PreconditionError, Reason
+from flowcept.errors import PreconditionError
 from flowcept.transport import Connection, Event, EventAction, EventSelection, Start, Subscription, subscribe
 
 
@@ -108,7 +108,6 @@ class BaseConsumer(ABC):
         if self._main_thread is not None and self._main_thread.is_alive():
             raise PreconditionError(
                 "the consumer is running; stop_consumption() and join() come before another start()",
-                reason=Reason.UNSPECIFIED,
             )
         self.failure = None
         if target is None:
@@ -189,7 +188,7 @@ class BaseConsumer(ABC):
         with self._lock:
             progress, subscription = self._progress, self._subscription
         if progress is None or subscription is None:
-            raise PreconditionError("the consumer is not running; start() it first", reason=Reason.UNSPECIFIED)
+            raise PreconditionError("the consumer is not running; start() it first")
         with subscribe(progress.connection) as probe:
             goal = probe.open()
         return progress.wait_for(goal, timeout)

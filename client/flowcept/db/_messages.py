@@ -94,7 +94,7 @@ def version_number(field: str, value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise _wrong(field, value, "a version: a whole number, 0 or more")
+        raise _wrong(field, value, "a version: a whole number of 0 or more, below 2**63")
     return value
 
 

@@ -142,12 +142,13 @@ class ModelMethods(BlobMethods):
         Raises:
             NotFoundError: There is no such object or version.
             IntegrityError: The bytes are not those of the version.
-            InvalidArgumentError: The object holds no ``state_dict``.
+            InvalidArgumentError: ``model`` is no torch module; the object holds no ``state_dict``.
             RuntimeError: The ``state_dict`` does not fit the model; from torch, with the names of the parameters.
             ModuleNotFoundError: torch is not installed; install the extra ``torch``.
         """
         from flowcept.db import _torch
 
+        _torch.check_model(model)
         blob = self.get_blob_object(object_id, version)
         _torch.load_state(model, blob)
         return blob.to_dict()

@@ -170,7 +170,6 @@ class QueryMethods(ServiceBound):
             raise PreconditionError(
                 "no workflow has started in this program; use it within `with Flowcept(...)`, or ask "
                 'task_query({"workflow_id": ...})',
-                reason=Reason.UNSPECIFIED,
             )
         return self.task_query({"workflow_id": workflow_id})
 

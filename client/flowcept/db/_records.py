@@ -107,8 +107,11 @@ class RecordMethods(QueryMethods):
             raise rejection.error()
         return record
 
-    def _plain_messages(self, messages: Iterable[Record | Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _plain_messages(self, messages: Iterable[Record | Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for message in messages:
+            if not isinstance(message, Record | Mapping):
+                yield message  # it is rejected in its place, as every message that cannot be stored
+                continue
             fields = _plain(message.to_dict() if isinstance(message, Record) else message)
             stamp(fields, self._clock())
             yield fields

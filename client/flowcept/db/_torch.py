@@ -20,8 +20,8 @@ from flowcept.transport import PayloadSource, written_source
 _REPR_LIMIT = 20_000  # characters; the text of a large model would not fit into a document
 
 
-def model_metadata(model: nn.Module, given: Mapping[str, Any] | None, *, with_profile: bool) -> dict[str, Any]:
-    """The attributes to save with a model.
+def check_model(model: object) -> None:
+    """Whether the methods for models can be used.
 
     Raises:
         InvalidArgumentError: ``model`` is no torch module.
@@ -30,6 +30,15 @@ def model_metadata(model: nn.Module, given: Mapping[str, Any] | None, *, with_pr
         raise InvalidArgumentError(
             f"model is {shorten(model)} of type {type(model).__name__}; it must be a torch.nn.Module", field="model"
         )
+
+
+def model_metadata(model: nn.Module, given: Mapping[str, Any] | None, *, with_profile: bool) -> dict[str, Any]:
+    """The attributes to save with a model.
+
+    Raises:
+        InvalidArgumentError: ``model`` is no torch module.
+    """
+    check_model(model)
     metadata = dict(given or {})
     if with_profile:
         metadata["model_profile"] = _profile(model)

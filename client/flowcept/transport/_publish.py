@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowcept.codec import encode_document
-from flowcept.errors import FlowceptError, InvalidArgumentError, Reason
+from flowcept.errors import FlowceptError, InvalidArgumentError, Reason, shorten
 from flowcept.transport._connection import Connection
 from flowcept.transport._retry import Patience, is_transient
 from flowcept.v1 import provenance_service_pb2 as pb
@@ -144,6 +144,9 @@ def _requests(
     indexes: list[int] = []
     size = 0
     for index, given in enumerate(messages):
+        if not isinstance(given, Mapping):
+            tally.refuse(index, _no_message(given))
+            continue
         fields = dict(given)
         message_id = str(fields.pop("message_id", None) or new_id())
         try:
@@ -160,3 +163,10 @@ def _requests(
         size += length
     if indexes:
         yield request, indexes
+
+
+def _no_message(given: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the message is {shorten(given)} of type {type(given).__name__}; it must be a record or a dictionary",
+        value=shorten(given),
+    )

@@ -252,6 +252,7 @@ def check_deletable(object_id: str, current: ObjectVersion | None, precondition:
     if current.control_version:
         raise PreconditionError(
             f"object {shorten(object_id)} is under version control, and history is append-only: it cannot be deleted",
+            reason=Reason.HISTORY_PROTECTED,
             object_id=object_id,
         )
     return current

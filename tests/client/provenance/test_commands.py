@@ -112,6 +112,7 @@ def test_a_query_aggregates(run: Run, workflow_id: str, tasks: list[str]) -> Non
         ("query", "tasks", "--aggregate", "median:x"),
         ("events", "tail", "--from", "soon"),
         ("events", "tail", "--kind", "blob"),
+        ("task", "ls", "--status", "done"),
         ("replay", "missing.jsonl"),
     ],
 )
@@ -124,6 +125,35 @@ def test_tasks_are_listed_newest_first(run: Run, workflow_id: str, tasks: list[s
 
     assert [task["task_id"] for task in listed.lines] == tasks[:0:-1]
     assert "train" in run("task", "ls", "--workflow-id", workflow_id).out.decode()
+
+
+def test_a_status_has_no_case(run: Run, workflow_id: str, tasks: list[str]) -> None:
+    assert len(run("task", "ls", "--workflow-id", workflow_id, "--status", "error", "--json").lines) == 1
+
+
+def test_times_of_workflows_are_dates_for_a_person_and_as_stored_in_json(run: Run, db: DBAPI, workflow_id: str) -> None:
+    db.publish([{"type": "workflow", "workflow_id": workflow_id, "name": workflow_id, "started_at": 1_750_000_000.5}])
+
+    assert b"2025-06-15 15:06:40" in run("workflow", "ls", "--name", workflow_id).out
+    assert b"2025-06-15 15:06:40" in run("workflow", "show", workflow_id).out
+    assert run("workflow", "show", workflow_id, "--json").json["started_at"] == 1_750_000_000.5
+
+
+def test_names_cannot_steer_the_terminal(run: Run, fresh: DBAPI) -> None:
+    target = fresh.connection.settings.target
+    fresh.save_or_update_object(b"x", "red\x1b[31m\nsecond", tags=["\x07"])
+
+    listed = [
+        run("blob", "ls", target=target),
+        run("blob", "stat", "red\x1b[31m\nsecond", target=target),
+        run("blob", "verify", "red\x1b[31m\nsecond", target=target),
+        run("events", "tail", "--from", "1", "--limit", "1", target=target),
+    ]
+
+    for done in listed:
+        assert done.code == 0
+        assert rb"red\x1b[31m\nsecond" in done.out
+        assert not {b"\x1b", b"\x07"} & {done.out[at : at + 1] for at in range(len(done.out))}
 
 
 def test_a_task_is_shown_whole(run: Run, tasks: list[str]) -> None:

@@ -138,6 +138,19 @@ def test_one_bad_message_of_a_batch_is_rejected_and_all_others_are_stored(db: DB
     assert db.query({"workflow_id": workflow_id}, aggregation=[("count", "*")])[0]["count"] == 498
 
 
+def test_what_is_no_message_is_rejected_in_its_place(db: DBAPI, workflow_id: str) -> None:
+    message = {"type": "task", "workflow_id": workflow_id}
+
+    published = db.publish([message, 5, message, None])  # type: ignore[list-item]  # what is tested
+
+    assert published.stored == 2
+    assert [(rejection.index, rejection.reason) for rejection in published.rejections] == [
+        (1, Reason.INVALID_FIELD),
+        (3, Reason.INVALID_FIELD),
+    ]
+    assert "a record or a dictionary" in published.rejections[0].message
+
+
 def test_integers_over_64_bits_and_odd_keys_are_kept(db: DBAPI, workflow_id: str) -> None:
     used = {"huge": 2**80, "$ref": "r", "a.b": 1, "": 2, "nested": {"$id": "$$ROOT"}}
 
