@@ -15,6 +15,7 @@ from flowcept_service.storage.mongodb._raw import (
     chunk_document,
     chunk_fields,
     documents_in,
+    records_in,
     split_id,
     views_in,
     with_binary,
@@ -52,6 +53,13 @@ def test_bytes_are_added_behind(document: dict[str, Any], value: bytes) -> None:
     document.pop("data", None)
 
     assert bson.decode(with_binary(bson.encode(document), "data", value)) == {**document, "data": value}
+
+
+@given(st.lists(st.tuples(IDS, DOCUMENTS), max_size=5))
+def test_a_batch_is_taken_apart_without_ids(stored: list[tuple[Any, dict[str, Any]]]) -> None:
+    batch = b"".join(bytes(with_id(identity, bson.encode(document)).raw) for identity, document in stored)
+
+    assert list(records_in(batch)) == [bson.encode(document) for _, document in stored]
 
 
 @given(st.lists(DOCUMENTS, max_size=5))

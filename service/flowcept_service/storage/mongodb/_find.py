@@ -18,10 +18,12 @@ from flowcept_service.domain.records import INDEXED_FIELDS, Collection
 from flowcept_service.query import Query, QueryBudget, backtracks, run_bson, to_find, to_pipeline, within
 from flowcept_service.storage.documents import DATA_FIELD
 from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._raw import documents_in, without_id
+from flowcept_service.storage.mongodb._raw import documents_in, records_in
 from flowcept_service.storage.mongodb._references import VERSIONS
 from flowcept_service.storage.mongodb._scan import Batches
 
+BATCH_DOCUMENTS: Final = 1000
+"""Documents in one batch: MongoDB's own first one, of 101, costs most queries a second round trip."""
 _REFUSED: Final = frozenset({2, 9, 14, 31249, 31254})
 """What MongoDB answers to a query that it cannot evaluate: a sort by two arrays, say."""
 _HIDDEN: Final[Mapping[Collection, frozenset[str]]] = {
@@ -61,12 +63,11 @@ def _found(
     arguments = to_find(query)
     projection = _projection(query, hidden)
     arguments["projection"] = projection
-    documents = _documents(database, collection, budget, allow_disk_use=False, **arguments)
-    if projection is not None and projection.get("_id") == 0:
-        yield from documents
-    else:
-        for document in documents:
-            yield without_id(document)
+    has_id = projection is None or projection.get("_id") != 0
+    split = records_in if has_id else documents_in
+    with closing(_batches(database, collection, budget, allow_disk_use=False, **arguments)) as batches:
+        for batch in batches:
+            yield from split(batch)
 
 
 def _projection(query: Query, hidden: frozenset[str]) -> dict[str, int] | None:
@@ -78,19 +79,20 @@ def _projection(query: Query, hidden: frozenset[str]) -> dict[str, int] | None:
     return wanted or None
 
 
-def _documents(
+def _batches(
     database: Database, collection: Collection, budget: QueryBudget | None, **options: Any
 ) -> Generator[bytes, None, None]:
-    """The documents that a find brings, with the arguments of ``Collection.find_raw_batches``."""
+    """The batches that a find brings, with the arguments of ``Collection.find_raw_batches``."""
 
     def open_cursor(session: ClientSession, max_time_ms: int | None) -> Batches:
+        rows = database.raw[collection.value]
         # The driver's type says documents; these are the bytes of many.
-        cursor = database.raw[collection.value].find_raw_batches(session=session, max_time_ms=max_time_ms, **options)
-        return cast("Batches", cursor)
+        return cast(
+            "Batches",
+            rows.find_raw_batches(session=session, max_time_ms=max_time_ms, batch_size=BATCH_DOCUMENTS, **options),
+        )
 
-    with closing(database.scans.batches(open_cursor, budget)) as batches:
-        for batch in batches:
-            yield from documents_in(batch)
+    return database.scans.batches(open_cursor, budget)
 
 
 def _aggregate(
@@ -113,8 +115,9 @@ def _narrowed(
     pinned = query.hints.equalities
     wanted = {name: {"$in": sorted(pinned[name])} for name in INDEXED_FIELDS[collection] if name in pinned}
     projection = dict.fromkeys(hidden - {"_id"}, 0) or None
-    for document in _documents(database, collection, budget, filter=wanted, projection=projection):
-        yield without_id(document)
+    with closing(_batches(database, collection, budget, filter=wanted, projection=projection)) as batches:
+        for batch in batches:
+            yield from records_in(batch)
 
 
 def _mentions(query: Query, hidden: frozenset[str]) -> bool:

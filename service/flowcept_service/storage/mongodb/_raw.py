@@ -15,6 +15,7 @@ _SIZE: Final = struct.Struct("<i")
 _HEADER: Final = 4
 _OBJECT_ID: Final = b"\x07_id\x00"
 _OBJECT_ID_END: Final = _HEADER + len(_OBJECT_ID) + 12
+_ID_BYTES: Final = _OBJECT_ID_END - _HEADER
 _NUMBER_AT: Final = _OBJECT_ID_END + len(b"\x07files_id\x00") + 12
 _DATA_AT: Final = _NUMBER_AT + len(b"\x10n\x00") + 4
 _STRING_ID: Final = b"\x02_id\x00"
@@ -31,6 +32,21 @@ def documents_in(batch: bytes) -> Iterator[bytes]:
     while start < end:
         size = unpack(batch, start)[0]
         yield batch[start : start + size]
+        start += size
+
+
+def records_in(batch: bytes) -> Iterator[bytes]:
+    """The documents of a raw batch without their ``_id``, one after the other."""
+    start = 0
+    end = len(batch)
+    unpack, pack = _SIZE.unpack_from, _SIZE.pack
+    while start < end:
+        size = unpack(batch, start)[0]
+        if batch.startswith(_OBJECT_ID, start + _HEADER):
+            # As `without_id`, with one copy less: most of the time of a large result is spent here.
+            yield pack(size - _ID_BYTES) + batch[start + _OBJECT_ID_END : start + size]
+        else:
+            yield without_id(batch[start : start + size])
         start += size
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from pymongo.client_session import ClientSession
@@ -24,6 +25,8 @@ _LONGEST_MS: Final = 2**31 - 1
 class Batches(Protocol):
     """A cursor over raw batches, of a find or of an aggregation."""
 
+    @property
+    def alive(self) -> bool: ...
     def __next__(self) -> Any: ...
     def close(self) -> None: ...
 
@@ -56,17 +59,18 @@ class Scans:
                 yield from cast("Generator[bytes, None, None]", cursor)
                 return
             limit = max(1, int(min(budget.seconds_left * 1000, _LONGEST_MS)))
-            work: Future[Any] = self._threads.submit(open_cursor, session, limit)
+            scan = _Scan(partial(open_cursor, session, limit))
+            resources.callback(scan.close)
+            work: Future[bytes | None] | None = None
             try:
-                cursor = resources.enter_context(closing(_awaited(work, budget)))
-                while True:
-                    work = self._threads.submit(next, cursor, None)
+                # What one batch holds costs one change of threads: each takes as long as a small query does.
+                while scan.goes_on:
+                    work = self._threads.submit(scan.next)
                     batch = _awaited(work, budget)
-                    if batch is None:
-                        return
-                    yield cast("bytes", batch)
+                    if batch is not None:
+                        yield batch
             finally:
-                if not work.done():
+                if work is not None and not work.done():
                     self._kill(session)
                     # A thread still uses them, until the server has noticed; that may take it a while.
                     used = resources.pop_all()
@@ -81,7 +85,31 @@ class Scans:
             self._client.admin.command({"killSessions": [session.session_id]})
 
 
-def _awaited(work: Future[Any], budget: QueryBudget) -> Any:
+class _Scan:
+    """A cursor that is opened by the thread that first waits for the server."""
+
+    def __init__(self, open_cursor: Callable[[], Batches]) -> None:
+        self._open = open_cursor
+        self._cursor: Batches | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there may be another batch."""
+        return self._cursor is None or self._cursor.alive
+
+    def next(self) -> bytes | None:
+        """The next batch; None behind the last."""
+        if self._cursor is None:
+            self._cursor = self._open()
+        return next(self._cursor, None)
+
+    def close(self) -> None:
+        """Let go of the cursor, on the server too."""
+        if self._cursor is not None:
+            self._cursor.close()
+
+
+def _awaited(work: Future[bytes | None], budget: QueryBudget) -> bytes | None:
     """What a thread finds out, as long as the budget allows to wait for it."""
     try:
         while True:
