@@ -28,6 +28,7 @@ from flowcept.jsonlines import read_batches
 _PUBLISH_SECONDS = 10.0  # for one batch; then the service counts as away
 _FIRST_PAUSE = 0.2  # seconds between two attempts while it is away; doubles
 _LONGEST_PAUSE = 5.0
+_HAND_OVER_SECONDS = 30.0  # for a disk to take what a forked process is writing at its end
 _BATCH_BYTES = 1024 * 1024
 _REFUSED = "refused.jsonl"
 
@@ -219,6 +220,7 @@ class MessageBuffer:
         with self._changed:
             self._in_flight = []
             self._since = self._clock()
+            self._changed.notify_all()
 
     def _publish_files(self) -> bool:
         """Publish what waits on disk, our own and that of forked processes; whether the service took all of it."""
@@ -254,6 +256,7 @@ class MessageBuffer:
             self._pending.extendleft(reversed(self._in_flight))
             self._weight += sum(weight for _, weight in self._in_flight)
             self._in_flight = []
+            self._changed.notify_all()
 
     def _spill(self, *, everything: bool = False) -> None:
         """Move messages from memory to disk: the older ones until half of the bound is free, or all."""
@@ -315,5 +318,10 @@ class MessageBuffer:
 
     def _hand_over(self) -> None:
         """At the end of a worker process: what is left goes to the parent."""
-        if self._is_child:
-            self._spill(everything=True)
+        if not self._is_child:
+            return
+        self._spill(everything=True)
+        with self._changed:
+            # What its thread is about to write would end half-way, with the process.
+            self._changed.wait_for(lambda: not self._in_flight, _HAND_OVER_SECONDS)
+        self._spill(everything=True)  # what it could not write

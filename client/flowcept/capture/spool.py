@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
 from flowcept.jsonlines import write_messages
 
 _NAME_LENGTH = 100  # characters of the workflow id in a file name; file systems end at 255 bytes
+_ATTEMPTS = 100  # to write into the directory before another process, which has emptied it, removes it again
 
 
 class Spool:
@@ -23,7 +25,8 @@ class Spool:
         # Absolute, because the user's code may change the working directory.
         self.directory = directory.absolute()
         self._prefix = quote(workflow_id, safe="")[:_NAME_LENGTH]
-        self._number = 0
+        # Threads take numbers at the same time, and the file of one must not take the place of another's.
+        self._numbers = count()
 
     def write(self, messages: Sequence[Mapping[str, object]], *, suffix: str = "jsonl") -> Path:
         """Put messages into a new file.
@@ -35,14 +38,23 @@ class Spool:
         Raises:
             OSError: The disk is full, the directory cannot be written.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        failures = 0
         while True:
-            path = self.directory / f"{self._prefix}.{os.getpid()}.{self._number:06d}.{suffix}"
-            self._number += 1
-            if not path.exists():  # an earlier run of the same name and process number
-                break
-        write_messages(path, messages, durable=True)
-        return path
+            path = self._new_path(suffix)
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                write_messages(path, messages, durable=True)
+            except (FileNotFoundError, FileExistsError):
+                failures += 1
+                if failures == _ATTEMPTS:
+                    raise
+            else:
+                return path
+
+    def _new_path(self, suffix: str) -> Path:
+        prefix = f"{self._prefix}.{os.getpid()}"
+        paths = (self.directory / f"{prefix}.{number:06d}.{suffix}" for number in self._numbers)
+        return next(path for path in paths if not path.exists())  # an earlier run may have had the process number
 
     def files(self) -> list[Path]:
         """The complete files, those of a process in the order of writing."""

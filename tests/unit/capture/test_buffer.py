@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from flowcept.capture.spool import Spool
 from flowcept.config import CaptureSettings
 from flowcept.errors import InvalidArgumentError
 from flowcept.jsonlines import read_messages
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.publishing import RecordingPublisher
 
 LONG = 3600.0
@@ -49,7 +51,7 @@ def test_a_full_buffer_is_flushed_at_once(spool: Spool, publisher: RecordingPubl
     append(buffer, 10)
 
     publisher.wait_for(lambda: len(publisher.messages) == 10)
-    buffer.close(1.0)
+    buffer.close(PATIENCE)
 
 
 def test_a_buffer_that_is_not_full_is_flushed_after_the_interval(spool: Spool, publisher: RecordingPublisher) -> None:
@@ -58,14 +60,14 @@ def test_a_buffer_that_is_not_full_is_flushed_after_the_interval(spool: Spool, p
     append(buffer, 3)
 
     publisher.wait_for(lambda: len(publisher.messages) == 3)
-    buffer.close(1.0)
+    buffer.close(PATIENCE)
 
 
 def test_the_end_flushes_what_is_left(spool: Spool, publisher: RecordingPublisher) -> None:
     buffer = make_buffer(spool, publisher)
     append(buffer, 3)
 
-    unsent = buffer.close(5.0)
+    unsent = buffer.close(PATIENCE)
 
     assert (unsent.files, unsent.lost) == ((), 0)
     assert numbers(publisher.messages) == [0, 1, 2]
@@ -76,11 +78,11 @@ def test_the_end_flushes_what_is_left(spool: Spool, publisher: RecordingPublishe
 def test_batches_are_bounded_by_number_and_bytes(spool: Spool, publisher: RecordingPublisher) -> None:
     buffer = make_buffer(spool, publisher)
     append(buffer, 25)
-    buffer.close(5.0)
+    buffer.close(PATIENCE)
     heavy = RecordingPublisher()
     buffer = make_buffer(spool, heavy)
     append(buffer, 4, weight=600_000)
-    buffer.close(5.0)
+    buffer.close(PATIENCE)
 
     assert max(publisher.batches) <= 10
     assert max(heavy.batches) == 2
@@ -96,7 +98,7 @@ def test_while_the_service_is_away_messages_wait_in_memory(spool: Spool, publish
 
     publisher.wait_for(lambda: len(publisher.messages) == 30)
     assert not spool.directory.exists()
-    buffer.close(1.0)
+    buffer.close(PATIENCE)
 
 
 def test_beyond_the_bound_of_memory_they_wait_on_disk_and_go_when_the_service_is_back(
@@ -110,7 +112,7 @@ def test_beyond_the_bound_of_memory_they_wait_on_disk_and_go_when_the_service_is
     publisher.is_away = False
 
     publisher.wait_for(lambda: len(publisher.messages) == 100)
-    buffer.close(5.0)
+    buffer.close(PATIENCE)
     assert numbers(publisher.messages) == list(range(100))
     assert not spool.directory.exists()
 
@@ -139,7 +141,7 @@ def test_a_refused_message_is_kept_in_a_file_of_its_own(spool: Spool, publisher:
     buffer = make_buffer(spool, publisher)
     append(buffer, 10)
 
-    unsent = buffer.close(5.0)
+    unsent = buffer.close(PATIENCE)
 
     assert unsent.files == ()
     assert len(publisher.messages) == 9
@@ -157,7 +159,7 @@ def test_a_message_that_spoils_its_batch_is_found(spool: Spool, publisher: Recor
     publisher.behave = refuse_batches_with_seven
     buffer = make_buffer(spool, publisher)
     append(buffer, 10)
-    buffer.close(5.0)
+    buffer.close(PATIENCE)
 
     assert numbers(publisher.messages) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
 
@@ -166,7 +168,7 @@ def test_a_publisher_that_hangs_does_not_hold_up_the_end(spool: Spool, publisher
     released = threading.Event()
 
     def hang(messages: Sequence[Message]) -> Sequence[Rejection]:
-        released.wait(30)
+        released.wait(PATIENCE)
         return []
 
     publisher.behave = hang
@@ -184,7 +186,7 @@ def test_offline_nothing_is_published_and_the_log_has_all(spool: Spool) -> None:
     append(buffer, 30)
 
     assert numbers(buffer.messages()) == list(range(30))
-    assert buffer.close(1.0).files == ()
+    assert buffer.close(PATIENCE).files == ()
 
 
 def test_many_threads_lose_nothing(spool: Spool, publisher: RecordingPublisher) -> None:
@@ -194,24 +196,50 @@ def test_many_threads_lose_nothing(spool: Spool, publisher: RecordingPublisher) 
         thread.start()
     for thread in threads:
         thread.join()
-    buffer.close(10.0)
+    buffer.close(PATIENCE)
 
     assert numbers(publisher.messages) == sorted(1000 * index + n for index in range(8) for n in range(200))
 
 
 def test_after_the_end_nothing_is_taken(spool: Spool, publisher: RecordingPublisher) -> None:
     buffer = make_buffer(spool, publisher)
-    buffer.close(1.0)
+    buffer.close(PATIENCE)
 
     with pytest.raises(RuntimeError, match="ended"):
         append(buffer, 1)
+
+
+def test_the_end_of_a_forked_worker_waits_for_what_its_thread_is_writing(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    write = spool.write
+
+    def write_slowly(messages: Sequence[Message], **options: str) -> Path:
+        writing.set()
+        assert go_on.wait(PATIENCE)
+        return write(messages, **options)
+
+    monkeypatch.setattr(spool, "write", write_slowly)
+    buffer = make_buffer(spool, None, flush_interval=0.01)
+    buffer._begin_in_child()
+    append(buffer, 3)
+    assert writing.wait(PATIENCE)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(buffer._hand_over)
+        with pytest.raises(FutureTimeoutError):
+            ending.result(0.1)
+        go_on.set()
+        ending.result(PATIENCE)
+
+    assert numbers([message for file in spool.files() for message in read_messages(file)]) == [0, 1, 2]
 
 
 def test_files_of_forked_processes_are_published_in_the_end(spool: Spool, publisher: RecordingPublisher) -> None:
     buffer = make_buffer(spool, publisher)
     spool.write([{"message_id": "child", "used": {"i": 7}}])
 
-    buffer.close(5.0)
+    buffer.close(PATIENCE)
 
     assert numbers(publisher.messages) == [7]
     assert not spool.directory.exists()
@@ -222,4 +250,4 @@ def test_a_damaged_file_stays_where_it_is(spool: Spool, publisher: RecordingPubl
     file.write_bytes(file.read_bytes() + b"{cut")
     buffer = make_buffer(spool, publisher)
 
-    assert buffer.close(5.0).files == (file,)
+    assert buffer.close(PATIENCE).files == (file,)
