@@ -12,16 +12,19 @@ import pytest
 from flowcept.config import ClientSettings
 from flowcept.db import DBAPI
 from tests.client.fake_blob_store import FakeBlobStore, serving
+from tests.support.conditions import PATIENCE
 from tests.support.server import service_in_process
 
 Connect = Callable[..., DBAPI]
+PATIENT = {"max_attempts": 1000, "initial_backoff": 0.01, "max_backoff": 0.1}
+"""Repetitions of a client whose service is restarted: how long that takes is not for the client to judge."""
 
 
 def client_settings(target: str, **values: Any) -> ClientSettings:
-    """Settings for tests: short waits, small pieces."""
+    """Settings for tests: short waits between attempts, small pieces."""
     given: dict[str, Any] = {
         "retry": {"initial_backoff": 0.01, "max_backoff": 0.1},
-        "idle_timeout": 5.0,
+        "idle_timeout": PATIENCE,
         "chunk_size": 64 << 10,
     }
     return ClientSettings.load(environ={}, settings_path=None, target=target, **(given | values))

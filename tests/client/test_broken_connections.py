@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowcept.errors import UnavailableError
-from tests.client.conftest import Connect
+from tests.client.conftest import PATIENT, Connect
 from tests.support.proxy import Break, Fault, FaultyProxy
 from tests.support.server import ServerProcess
 
@@ -94,7 +94,7 @@ def test_an_upload_survives_the_death_and_restart_of_the_service(tmp_path: Path,
                 restarting.append(threading.Thread(target=server.restart))
                 restarting[0].start()
 
-        db = connect(server.target, idle_timeout=60.0)
+        db = connect(server.target, retry=PATIENT)
         db.save_or_update_object(payload, object_id="x", progress=progress)
         restarting[0].join()
         assert db.get_blob_object("x").data == payload
@@ -104,7 +104,7 @@ def test_an_upload_survives_the_death_and_restart_of_the_service(tmp_path: Path,
 def test_a_download_survives_the_death_and_restart_of_the_service(tmp_path: Path, connect: Connect) -> None:
     payload = os.urandom(64 * MIB)
     with ServerProcess(tmp_path) as server:
-        db = connect(server.target, idle_timeout=60.0)
+        db = connect(server.target, retry=PATIENT)
         db.save_or_update_object(payload, object_id="x")
         received = bytearray()
         for piece in db.get_blob_object("x").chunks():
@@ -116,7 +116,7 @@ def test_a_download_survives_the_death_and_restart_of_the_service(tmp_path: Path
 
 def test_a_service_that_never_comes_back_ends_the_transfer(tmp_path: Path, connect: Connect) -> None:
     with ServerProcess(tmp_path) as server:
-        db = connect(server.target, idle_timeout=0.5)
+        db = connect(server.target, idle_timeout=2.0)
 
         def progress(at: int, _total: int | None) -> None:
             if 4 * MIB < at < 4 * MIB + 70_000:

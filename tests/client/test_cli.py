@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.proxy import Fault, FaultyProxy
 
 MIB = 1 << 20
@@ -63,7 +63,7 @@ def run(service: str, tmp_path: Path) -> Run:
             capture_output=True,
             cwd=tmp_path,
             env=environment(target),
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
@@ -227,9 +227,9 @@ def interrupted(arguments: tuple[str, ...], target: str, cwd: Path, seen: Callab
         [*COMMAND, *arguments], cwd=cwd, env=environment(target), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        eventually(seen, 30)
+        eventually(seen)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert b"Traceback" not in err

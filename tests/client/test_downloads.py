@@ -17,6 +17,7 @@ from flowcept.db import DBAPI
 from flowcept.errors import DeadlineError, IntegrityError, NotFoundError, PreconditionError
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, serving
+from tests.support.conditions import PATIENCE
 
 MIB = 1 << 20
 PAYLOAD = os.urandom(3 * MIB + 77)
@@ -129,7 +130,7 @@ def test_a_service_that_falls_silent_is_left(store: FakeBlobStore, connect: Conn
     released = threading.Event()
 
     def damage(data: bytes) -> bytes:
-        released.wait(30)
+        released.wait(PATIENCE)
         return data
 
     store.damage = damage

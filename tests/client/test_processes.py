@@ -9,6 +9,7 @@ import sys
 import threading
 
 from flowcept.db import DBAPI
+from tests.support.conditions import PATIENCE
 
 FORKING = """
 import os, sys
@@ -38,7 +39,7 @@ def forked(target: str, state: str) -> list[int]:
         [sys.executable, "-c", FORKING, target, state],
         capture_output=True,
         env=environ,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -22,11 +22,12 @@ from flowcept.errors import (
     UnavailableError,
     VersionConflictError,
 )
-from flowcept.transport import UploadNotResumableError
+from flowcept.transport import Timing, UploadNotResumableError
 from flowcept.v1 import blob_object_pb2
 from flowcept.v1.blob_store_service_pb2 import UploadHeader
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, Upload, serving
+from tests.support.conditions import PATIENCE
 
 MIB = 1 << 20
 PAYLOAD = os.urandom(5 * MIB + 123)
@@ -172,16 +173,34 @@ def test_an_iterator_that_lost_too_much_says_what_to_do(
         fake.save_or_update_object(PAYLOAD[at : at + MIB] for at in range(0, len(PAYLOAD), MIB))
 
 
+class Looks:
+    """A clock on which a second passes with each look while the service is silent, and none at any other time."""
+
+    def __init__(self) -> None:
+        self.silent = threading.Event()
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += self.silent.is_set()
+        return self._now
+
+    def timing(self) -> Timing:
+        return Timing(clock=self, sleep=lambda _: self.silent.clear())
+
+
 def test_a_service_that_falls_silent_is_left_and_found_again(store: FakeBlobStore, connect: Connect) -> None:
     released = threading.Event()
+    clock = Looks()
 
     def on_chunk(stream: int, _staged: int) -> None:
         if stream == 1:
-            released.wait(30)
+            clock.silent.set()
+            released.wait(PATIENCE)
 
     store.on_chunk = on_chunk
     with serving(store) as target:
         fake = connect(target, idle_timeout=0.4)
+        fake.connection.timing = clock.timing()
         # Larger than what buffers on the way take in, so that the sender is really held up.
         payload = os.urandom(24 * MIB)
         try:
@@ -193,15 +212,19 @@ def test_a_service_that_falls_silent_is_left_and_found_again(store: FakeBlobStor
 
 
 def test_a_slow_source_is_no_idle_stream(store: FakeBlobStore, connect: Connect) -> None:
-    waited = threading.Event()
+    now = [0.0]
+    looked = threading.Event()
 
     def pieces() -> Iterator[bytes]:
         yield PAYLOAD
-        waited.wait(1.0)  # nobody sets it: this is a source that takes its time
+        now[0] += 3600.0  # a source that takes its time
+        looked.wait(0.5)  # nobody sets it: enough for some looks
         yield PAYLOAD
 
     with serving(store) as target:
-        connect(target, idle_timeout=0.2).save_or_update_object(pieces(), object_id="x")
+        db = connect(target, idle_timeout=0.2)
+        db.connection.timing = Timing(clock=lambda: now[0])
+        db.save_or_update_object(pieces(), object_id="x")
     assert store.payloads["x"] == PAYLOAD * 2
     assert next(iter(store.uploads.values())).streams == 1
 
@@ -318,7 +341,7 @@ def test_an_idle_service_ends_the_upload_in_the_end(store: FakeBlobStore, connec
 
     def before(call: str, _number: int) -> None:
         if call == "Upload":
-            released.wait(30)
+            released.wait(PATIENCE)
 
     store.before = before
     with serving(store) as target:

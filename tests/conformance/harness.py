@@ -28,6 +28,7 @@ from flowcept_service.domain.objects import (
 from flowcept_service.domain.records import Collection, Document, RecordWrite
 from flowcept_service.query import decode, parse_query
 from flowcept_service.storage.contract import Storage
+from tests.support.conditions import PATIENCE
 
 T = TypeVar("T")
 
@@ -185,7 +186,7 @@ def record(collection: Collection, record_id: str, /, message_id: str = "", **fi
 def in_parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
     """The results of calls that run at the same time, one thread each."""
     with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result(timeout=60) for future in [pool.submit(call) for call in calls]]
+        return [future.result(timeout=PATIENCE) for future in [pool.submit(call) for call in calls]]
 
 
 def batches(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -21,13 +21,11 @@ from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.domain.records import Collection
 from tests.conformance.copying import contents
 from tests.support.blobs import Blobs, chunks, commit, header, pattern
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.mongod import Mongod
 from tests.support.provenance import batch, events_until, find, refused, subscribe, task
 from tests.support.server import ServerProcess, service_in_process
 from tests.support.stores import lmdb_address, opened, run_command
-
-LEVEL_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +63,13 @@ def wait_level(server: ServerProcess, last: int) -> None:
         found = replica(server)
         return bool(found["phase"] == "following" and found["lag_events"] == 0 and found["position"] >= last)
 
-    eventually(is_level, LEVEL_SECONDS)
+    eventually(is_level)
 
 
 def publish(server: ServerProcess, start: int, count: int) -> None:
     with grpc.insecure_channel(server.target) as channel:
         messages = [task(f"t{n}", f"m{n}", workflow_id="w", used={"n": n}) for n in range(start, start + count)]
-        response = ProvenanceStub(channel).Publish(batch(*messages), timeout=30)
+        response = ProvenanceStub(channel).Publish(batch(*messages), timeout=PATIENCE)
         assert response.stored_count + response.duplicate_count == count
 
 
@@ -108,7 +106,7 @@ class Load:
     def wait_for(self, more: int) -> None:
         """Until so many more tasks are published."""
         wanted = self.tasks + more
-        eventually(lambda: self.tasks >= wanted, LEVEL_SECONDS)
+        eventually(lambda: self.tasks >= wanted)
 
 
 def assert_same_stores(server: ServerProcess, uri: str) -> None:
@@ -144,7 +142,7 @@ def test_the_first_store_may_be_away_and_come_back(tmp_path: Path, mongod: Mongo
         with Load(server) as load:
             load.wait_for(100)
             mongod.kill()
-            eventually(lambda: replica(server)["lag_events"] is None, LEVEL_SECONDS)
+            eventually(lambda: replica(server)["lag_events"] is None)
             mongod.restart()
             load.wait_for(100)
         wait_level(server, load.tasks)
@@ -203,7 +201,7 @@ def test_a_service_ends_in_time_while_its_second_store_hangs(tmp_path: Path, mon
                 upload(server, f"o{number}", pattern(3 << 20, number))
             eventually(lambda: replica(server)["lag_events"] == 6)
             server.signal(signal.SIGTERM)
-            assert server.wait(30.0) == 0
+            assert server.wait() == 0
         finally:
             os.kill(mongod.pid, signal.SIGCONT)
 
@@ -241,7 +239,7 @@ def test_a_second_store_without_room_fails_nobody_and_goes_on_when_there_is_some
         data = pattern(5 << 20)
         upload(server, "large", data)
         publish(server, 10, 100)
-        eventually(lambda: replica(server)["phase"] == "failing", LEVEL_SECONDS)
+        eventually(lambda: replica(server)["phase"] == "failing")
         assert "full" in replica(server)["error"]
         with grpc.insecure_channel(server.target) as channel:
             assert Blobs(channel).get("large") == data
@@ -260,7 +258,7 @@ def test_status_shows_the_lag_and_what_is_wrong(tmp_path: Path, mongod: Mongod) 
         level = run_command("status", "--data-dir", str(server.data_dir))
         mongod.kill()
         publish(server, 10, 15)
-        eventually(lambda: replica(server)["phase"] == "failing", LEVEL_SECONDS)
+        eventually(lambda: replica(server)["phase"] == "failing")
         failing = run_command("status", "--data-dir", str(server.data_dir), "--json")
         mongod.restart()
         wait_level(server, 25)
@@ -296,7 +294,7 @@ def test_without_a_database_events_pass_and_the_rest_is_refused(tmp_path: Path) 
     ):
         stub = ProvenanceStub(channel)
         stream = subscribe(stub, consumer="reader")
-        stub.Publish(batch(*(task(f"t{n}", f"m{n}") for n in range(10))), timeout=30)
+        stub.Publish(batch(*(task(f"t{n}", f"m{n}") for n in range(10))), timeout=PATIENCE)
 
         events = events_until(stream, 10)
         with refused() as queries:
@@ -305,7 +303,7 @@ def test_without_a_database_events_pass_and_the_rest_is_refused(tmp_path: Path) 
 
         assert [event.sequence for event in events] == list(range(1, 11))
         assert [event.id for event in events] == [f"t{n}" for n in range(10)]
-        again = stub.Subscribe(SubscribeRequest(after_sequence=4), timeout=30)
+        again = stub.Subscribe(SubscribeRequest(after_sequence=4), timeout=PATIENCE)
         assert [event.sequence for event in events_until(again, 10)] == list(range(5, 11))
         assert queries[0].reason.value == "NO_DATABASE"
         assert "--store lmdb" in queries[0].message

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from flowcept_service.config import settings_table
 from flowcept_service.server import allocator
 from image.lock import EXTRAS
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.dockerfile import Builder, read_dockerfile
 from tests.support.ports import free_port
 
@@ -158,7 +158,7 @@ class Container:
     def call(self, *command: str) -> str:
         """What a command prints; it must succeed."""
         process = self.run(*command)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, output
         return output
 
@@ -170,7 +170,7 @@ class Container:
 
     def healthy(self) -> bool:
         process = self.run(*FINAL.command("HEALTHCHECK"))
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         return process.returncode == 0
 
     def _moved(self, text: str) -> str:
@@ -189,12 +189,12 @@ def test_the_built_image_serves_is_healthy_keeps_blobs_and_drains(tmp_path: Path
 
     service = container.run(*FINAL.command("ENTRYPOINT"), *FINAL.command("CMD"))
     try:
-        eventually(container.healthy, seconds=60)
+        eventually(container.healthy)
         target = ("flowcept", "--target", "127.0.0.1:50051", "blob")
         container.call(*target, "put", str(sent), "--object-id", "in-a-container")
         container.call(*target, "get", "in-a-container", str(received))
         service.terminate()
-        output, _ = service.communicate(timeout=60)
+        output, _ = service.communicate(timeout=PATIENCE)
     finally:
         service.kill()
 

@@ -13,6 +13,7 @@ import pytest
 
 from flowcept.v1.blob_store_service_pb2 import GetObjectRequest, GetUploadRequest
 from tests.support.blobs import Blobs
+from tests.support.conditions import PATIENCE
 from tests.support.security import entry, token_of
 from tests.support.server import ServerProcess
 
@@ -35,7 +36,7 @@ def ask(server: ServerProcess, method: str, request_id: str, token: str = "") ->
     request = GetUploadRequest(upload_id="u") if method == "GetUpload" else GetObjectRequest(object_id="o")
     with grpc.insecure_channel(server.target) as channel:
         # How it ends is what the log has to say.
-        getattr(Blobs(channel).stub, method).future(request, metadata=metadata).exception(timeout=30)
+        getattr(Blobs(channel).stub, method).future(request, metadata=metadata).exception(timeout=PATIENCE)
 
 
 def lines(server: ServerProcess) -> list[dict[str, Any]]:

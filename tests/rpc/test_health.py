@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowcept_service.server.service import Service
+from tests.support.conditions import PATIENCE
 from tests.support.metrics import status_of
 from tests.support.server import service_in_process
 
@@ -65,7 +66,7 @@ def test_the_health_port_has_nothing_else(service: Service) -> None:
 def test_whoever_watches_is_told_of_a_change(service: Service) -> None:
     with grpc.insecure_channel(service.target) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        watching = stub.Watch(health_pb2.HealthCheckRequest(service="readiness"), timeout=30)
+        watching = stub.Watch(health_pb2.HealthCheckRequest(service="readiness"), timeout=PATIENCE)
         assert next(watching).status == SERVING
         service.observation.health.drain()
         assert next(watching).status == NOT_SERVING

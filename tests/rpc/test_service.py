@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ from flowcept.v1.provenance_service_pb2 import COLLECTION_TASKS, PublishRequest,
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.server.service import Service
 from tests.support.blobs import MIB, Blobs, chunks, commit, failure_of, header, pattern
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.provenance import task
 from tests.support.server import service_in_process
 
@@ -113,15 +113,15 @@ def test_a_draining_service_refuses_new_calls_and_lets_uploads_finish(tmp_path: 
         for message in (header(), *chunks(data)):
             queue.put(message)
         upload = blobs.stub.Upload.future(iter(queue.get, None))
-        _until(lambda: blobs.staged().staged_bytes > 0)
-        stopping = threading.Thread(target=service.stop, args=(30.0,))
+        eventually(lambda: blobs.staged().staged_bytes > 0)
+        stopping = threading.Thread(target=service.stop, args=(PATIENCE,))
         stopping.start()
-        _until(lambda: _refusal(blobs) == "DRAINING")
+        eventually(lambda: _refusal(blobs) == "DRAINING")
         assert health(channel) == health_pb2.HealthCheckResponse.NOT_SERVING
         queue.put(commit(data))
         queue.put(None)
-        assert upload.result(timeout=30).object.version == 0
-        stopping.join(timeout=30)
+        assert upload.result(timeout=PATIENCE).object.version == 0
+        stopping.join(timeout=PATIENCE)
         assert not stopping.is_alive()
 
 
@@ -132,10 +132,10 @@ def test_an_upload_that_outlasts_the_grace_period_keeps_what_arrived(tmp_path: P
         for message in (header(), *chunks(data)):
             queue.put(message)
         upload = Blobs(channel).stub.Upload.future(iter(queue.get, None))
-        _until(lambda: Blobs(channel).staged().staged_bytes > 0)
+        eventually(lambda: Blobs(channel).staged().staged_bytes > 0)
         service.stop(0.1)
         queue.put(None)
-        assert isinstance(upload.exception(timeout=30), grpc.RpcError)
+        assert isinstance(upload.exception(timeout=PATIENCE), grpc.RpcError)
     with service_in_process(tmp_path / "data") as service, grpc.insecure_channel(service.target) as channel:
         blobs = Blobs(channel)
         staged = blobs.staged().staged_bytes
@@ -187,10 +187,3 @@ def _refusal(blobs: Blobs) -> str:
     except grpc.RpcError as error:
         return failure_of(error).reason
     return ""
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)

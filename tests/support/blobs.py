@@ -25,6 +25,7 @@ from flowcept.v1.blob_store_service_pb2 import (
     UploadResponse,
 )
 from flowcept.v1.blob_store_service_pb2_grpc import BlobStoreStub
+from tests.support.conditions import PATIENCE
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -95,7 +96,7 @@ class Blobs:
 
     def upload(self, messages: Iterable[UploadRequest]) -> UploadResponse:
         """Send a stream of messages."""
-        return self.stub.Upload(iter(messages), timeout=60)
+        return self.stub.Upload(iter(messages), timeout=PATIENCE)
 
     def refused(self, messages: Iterable[UploadRequest]) -> Failure:
         """Send a stream of messages that must fail."""
@@ -109,7 +110,7 @@ class Blobs:
         """Download bytes, and check that the chunks follow one another."""
         data = b""
         start = wanted.get("offset", 0)
-        for response in self.stub.Download(DownloadRequest(object_id=object_id, **wanted), timeout=60):
+        for response in self.stub.Download(DownloadRequest(object_id=object_id, **wanted), timeout=PATIENCE):
             if response.HasField("chunk"):
                 assert response.chunk.offset == start + len(data)
                 data += response.chunk.data
@@ -117,16 +118,25 @@ class Blobs:
 
     def object(self, object_id: str = "object", **wanted: Any) -> BlobObject:
         """The metadata of a version."""
-        return self.stub.GetObject(GetObjectRequest(object_id=object_id, **wanted), timeout=60).object
+        return self.stub.GetObject(GetObjectRequest(object_id=object_id, **wanted), timeout=PATIENCE).object
 
     def versions(self, object_id: str = "object") -> list[int]:
         """The numbers of the versions that are kept, newest first."""
-        listed = self.stub.ListVersions(ListVersionsRequest(object_id=object_id, page_size=1000), timeout=60)
+        listed = self.stub.ListVersions(ListVersionsRequest(object_id=object_id, page_size=1000), timeout=PATIENCE)
         return [version.version for version in listed.objects]
 
     def staged(self, upload_id: str = "upload") -> GetUploadResponse:
         """The state of an upload."""
-        return self.stub.GetUpload(GetUploadRequest(upload_id=upload_id), timeout=60)
+        return self.stub.GetUpload(GetUploadRequest(upload_id=upload_id), timeout=PATIENCE)
+
+    @staticmethod
+    def succeeds(call: Any) -> bool:
+        """Make a call that may fail; whether it did not."""
+        try:
+            call()
+        except grpc.RpcError:
+            return False
+        return True
 
     @staticmethod
     def failing(call: Any) -> Failure:

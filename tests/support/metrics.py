@@ -8,6 +8,7 @@ import urllib.request
 from prometheus_client.parser import text_string_to_metric_families
 
 from flowcept_service.server.service import Service
+from tests.support.conditions import PATIENCE
 
 
 class Scrape:
@@ -35,7 +36,7 @@ def fetch(service: Service, path: str) -> str:
     """A page of a service with an HTTP server."""
     http = service.observation.http
     assert http is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=PATIENCE) as response:
         return str(response.read().decode())
 
 
@@ -44,7 +45,7 @@ def status_of(service: Service, path: str) -> int:
     http = service.observation.http
     assert http is not None
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http.port}{path}", timeout=PATIENCE) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

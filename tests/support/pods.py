@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.support.conditions import PATIENCE
 from tests.support.ports import free_port
 
 Resource = dict[str, Any]
@@ -67,7 +68,7 @@ class Machine:
             env={**self._environ(container), **environ},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -22,9 +22,10 @@ from flowcept.v1.provenance_service_pb2 import (
     SubscribeResponse,
 )
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
+from tests.support.conditions import PATIENCE
 
 AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-DEADLINE = 30.0
+DEADLINE = PATIENCE
 """Seconds after which a call of a test has failed."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowcept.capture.publisher import Message, Rejection
 from flowcept.errors import UnavailableError
+from tests.support.conditions import PATIENCE
 
 
 class RecordingPublisher:
@@ -50,7 +51,7 @@ class RecordingPublisher:
         """Nothing to let go of."""
         self.closed = True
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until a condition holds; it is looked at after each call."""
         with self.arrived:
             assert self.arrived.wait_for(condition, seconds), f"not within {seconds:g} s"

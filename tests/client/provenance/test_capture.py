@@ -20,7 +20,7 @@ from flowcept.capture.service import ServicePublisher
 from flowcept.config import ClientSettings
 from flowcept.db import DBAPI
 from tests.client.conftest import Connect, client_settings
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.server import ServerProcess
 
 
@@ -124,7 +124,7 @@ def test_a_service_that_comes_back_gets_what_was_kept(tmp_path: Path, connect: C
                 found = db.query({"workflow_id": run.current_workflow_id}, aggregation=[("count", "*")])
                 return bool(found) and found[0]["count"] == 1000
 
-            eventually(stored, 30)
+            eventually(stored)
 
         assert not (tmp_path / "unsent").exists()
         assert db.workflow_query({"workflow_id": run.current_workflow_id})[0]["status"] == "FINISHED"
@@ -176,10 +176,10 @@ def test_a_killed_client_loses_no_more_than_its_last_buffer(
         return len(db.task_query({"workflow_id": workflow_id}, projection=["task_id"]))
 
     # Within a flush interval everything is published, though the program goes on.
-    eventually(lambda: count() == 400, 30)
+    eventually(lambda: count() == 400)
     process.stdin.write(b"\n")
     process.stdin.flush()
-    process.wait(30)
+    process.wait(PATIENCE)
     process.stdin.close()
 
     assert process.returncode == -signal.SIGKILL
@@ -198,7 +198,9 @@ def test_what_is_captured_is_flushed_when_the_program_ends_without_an_end(
     """)
     environ = {**os.environ, "FLOWCEPT_TARGET": service, "FLOWCEPT_CAPTURE_FLUSH_INTERVAL": "60"}
 
-    subprocess.run([sys.executable, "-c", program, workflow_id], cwd=tmp_path, env=environ, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", program, workflow_id], cwd=tmp_path, env=environ, check=True, timeout=PATIENCE
+    )
 
     assert [task["activity_id"] for task in db.task_query({"workflow_id": workflow_id})] == ["last"]
     assert json.loads((tmp_path / "flowcept_buffer.jsonl").read_text().splitlines()[0])["workflow_id"] == workflow_id

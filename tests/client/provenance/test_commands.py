@@ -15,7 +15,7 @@ import pytest
 from flowcept.db import DBAPI
 from flowcept.jsonlines import encode_line
 from tests.client.test_cli import COMMAND, Ran, environment
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 
 Run = Callable[..., Ran]
 
@@ -26,7 +26,12 @@ def run(service: str, tmp_path: Path) -> Run:
 
     def runner(*arguments: str, target: str = service) -> Ran:
         done = subprocess.run(
-            [*COMMAND, *arguments], capture_output=True, cwd=tmp_path, env=environment(target), timeout=60, check=False
+            [*COMMAND, *arguments],
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment(target),
+            timeout=PATIENCE,
+            check=False,
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return Ran(done.returncode, done.stdout, done.stderr.decode())
@@ -210,9 +215,9 @@ def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) ->
     try:
         for number in range(3):
             fresh.publish([{"type": "task", "task_id": f"t{number}"}, {"type": "workflow", "workflow_id": "w"}])
-            eventually(partial(has_lines, out, number + 1), 30)
+            eventually(partial(has_lines, out, number + 1))
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from flowcept.consumers import BaseConsumer, EventAction, EventSelection
 from flowcept.db import DBAPI
 from flowcept.errors import PreconditionError, UnavailableError
 from flowcept.records import TaskObject
-from tests.client.conftest import Connect, client_settings
-from tests.support.conditions import eventually
+from tests.client.conftest import PATIENT, Connect, client_settings
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.server import ServerProcess
 
 
@@ -77,9 +76,9 @@ def test_in_a_thread_nothing_that_follows_the_start_is_missed(fresh: DBAPI) -> N
 
     publish(fresh, 5, 5)
 
-    assert consumer.catch_up(10)
+    assert consumer.catch_up(PATIENCE)
     consumer.stop_consumption()
-    assert consumer.join(10)
+    assert consumer.join(PATIENCE)
     assert consumer.sequences() == [6, 7, 8, 9, 10]
 
 
@@ -87,10 +86,10 @@ def test_catching_up_includes_what_is_not_selected(fresh: DBAPI) -> None:
     consumer = Recorder(fresh, selection=EventSelection(kinds=["workflow"])).start(daemon=True)
     publish(fresh, 5)
 
-    assert consumer.catch_up(10)
+    assert consumer.catch_up(PATIENCE)
     assert consumer.messages == []
     consumer.stop_consumption()
-    consumer.join(10)
+    consumer.join(PATIENCE)
 
 
 def test_deletions_are_handed_over_on_request(fresh: DBAPI) -> None:
@@ -124,7 +123,7 @@ def test_an_error_in_a_thread_is_logged_and_raised_by_join(fresh: DBAPI, caplog:
     consumer.start()
 
     with pytest.raises(KeyError, match="missing"):
-        consumer.join(10)
+        consumer.join(PATIENCE)
     assert isinstance(consumer.failure, KeyError)
     assert "ended with an error" in caplog.text
 
@@ -156,7 +155,7 @@ def test_a_message_whose_handler_failed_comes_again(fresh: DBAPI) -> None:
 def test_an_idle_durable_consumer_acknowledges_what_it_has_handled(fresh: DBAPI) -> None:
     consumer = Recorder(fresh, name="durable").start(daemon=True)
     publish(fresh, 3)
-    consumer.catch_up(10)
+    consumer.catch_up(PATIENCE)
 
     def acknowledged() -> bool:
         with fresh.events(0, consumer="durable") as events:
@@ -164,18 +163,18 @@ def test_an_idle_durable_consumer_acknowledges_what_it_has_handled(fresh: DBAPI)
 
     eventually(acknowledged)
     consumer.stop_consumption()
-    consumer.join(10)
+    consumer.join(PATIENCE)
 
 
 def test_a_consumer_outlives_restarts_of_the_service(tmp_path: Path, connect: Connect) -> None:
     with ServerProcess(tmp_path) as server:
-        db = connect(server.target)
+        db = connect(server.target, retry=PATIENT)
         consumer = Recorder(db, limit=300, name="durable", start_at="earliest").start(daemon=True)
         for round_ in range(3):
             publish(db, 100, 100 * round_)
             server.restart()
 
-        assert consumer.join(30)
+        assert consumer.join(PATIENCE)
 
     assert consumer.sequences() == list(range(1, 301))
 
@@ -185,14 +184,14 @@ def test_the_life_cycle_can_be_repeated_but_not_doubled(fresh: DBAPI) -> None:
     with pytest.raises(PreconditionError, match="running"):
         consumer.start()
     consumer.stop_consumption()
-    consumer.join(10)
+    consumer.join(PATIENCE)
 
     consumer.start(daemon=True)
     publish(fresh, 1)
 
-    assert consumer.catch_up(10)
+    assert consumer.catch_up(PATIENCE)
     consumer.stop_consumption()
-    consumer.join(10)
+    consumer.join(PATIENCE)
     assert len(consumer.messages) == 1
 
 
@@ -201,7 +200,7 @@ def test_another_target_runs_in_the_thread(fresh: DBAPI) -> None:
 
     consumer = Recorder(fresh).start(target=called.append, args=("here",))
 
-    assert consumer.join(10)
+    assert consumer.join(PATIENCE)
     assert called == ["here"]
 
 
@@ -268,18 +267,19 @@ def test_the_documented_example_runs_unmodified_until_ctrl_c(fresh: DBAPI, tmp_p
     reader.start()
     try:
         # It subscribes at the latest edge, so what is published before it is there passes it by.
-        deadline = time.monotonic() + 30
-        while not any("Used: {'lr': 0.1}" in line for line in lines):
-            assert time.monotonic() < deadline, lines
+        def heard() -> bool:
             publish(fresh, 1, used={"lr": 0.1}, generated={"loss": 1}, activity_id="train")
+            return any("Used: {'lr': 0.1}" in line for line in lines)
+
+        eventually(heard)
         fresh.publish([{"type": "workflow", "workflow_id": "w"}])
-        eventually(lambda: any("different type: workflow" in line for line in lines), 30)
+        eventually(lambda: any("different type: workflow" in line for line in lines))
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(PATIENCE)
     finally:
         process.kill()
         process.wait()
-        reader.join(10)
+        reader.join(PATIENCE)
         stdout.close()
 
     assert lines[0] == "Starting consumer indefinitely. Press ctrl+c to stop\n"

@@ -11,8 +11,8 @@ import pytest
 from flowcept.db import DBAPI
 from flowcept.errors import InvalidArgumentError, OutOfRangeError, Reason, UnavailableError
 from flowcept.transport import EventAction, EventKind, EventSelection, Subscription
-from tests.client.conftest import Connect
-from tests.support.conditions import eventually
+from tests.client.conftest import PATIENT, Connect
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.server import ServerProcess
 
 
@@ -99,7 +99,7 @@ def test_heartbeats_move_the_position_of_an_idle_selection(fresh: DBAPI) -> None
 
 def test_a_subscriber_outlives_restarts_and_misses_nothing(tmp_path: Path, connect: Connect) -> None:
     with ServerProcess(tmp_path) as server:
-        db = connect(server.target)
+        db = connect(server.target, retry=PATIENT)
         seen: list[int] = []
         with db.events(0) as events:
 
@@ -111,7 +111,7 @@ def test_a_subscriber_outlives_restarts_and_misses_nothing(tmp_path: Path, conne
             for round_ in range(3):
                 db.publish(tasks(100, 100 * round_))
                 server.restart()
-            thread.join(30)
+            thread.join(PATIENCE)
 
     assert seen == list(range(1, 301))
 
@@ -124,14 +124,14 @@ def test_closing_from_another_thread_ends_the_iteration(fresh: DBAPI) -> None:
 
     events.close()
 
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert events.is_closed
 
 
 def test_closing_ends_the_wait_for_a_service_that_is_away(tmp_path: Path, connect: Connect) -> None:
     with ServerProcess(tmp_path) as server:
-        events = connect(server.target, retry={"initial_backoff": 60.0, "max_backoff": 60.0}).events()
+        events = connect(server.target, retry={"initial_backoff": 3600.0, "max_backoff": 3600.0}).events()
         events.open()
         thread = threading.Thread(target=lambda: list(events))
         thread.start()
@@ -140,7 +140,7 @@ def test_closing_ends_the_wait_for_a_service_that_is_away(tmp_path: Path, connec
         eventually(lambda: events._stream is None)
         events.close()
 
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

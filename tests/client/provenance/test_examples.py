@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from flowcept.db import DBAPI
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -26,7 +26,7 @@ def environment(db: DBAPI) -> dict[str, str]:
 
 def run(db: DBAPI, name: str, *arguments: str) -> str:
     done = subprocess.run(
-        command(name, *arguments), env=environment(db), capture_output=True, text=True, timeout=60, check=False
+        command(name, *arguments), env=environment(db), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -98,9 +98,9 @@ def test_lineage_goes_on_where_it_stopped(fresh: DBAPI, tmp_path: Path) -> None:
 
     try:
         fresh.publish([{"type": "task", "task_id": "t3", "workflow_id": "w", "used": {"checkpoint_id": "checkpoint"}}])
-        eventually(lambda: tasks() == {"t1", "t2", "t3"}, 30)
+        eventually(lambda: tasks() == {"t1", "t2", "t3"})
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()

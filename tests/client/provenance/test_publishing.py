@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from flowcept.errors import UnavailableError
-from tests.client.conftest import Connect
+from tests.client.conftest import PATIENT, Connect
 from tests.support.proxy import Fault, FaultyProxy
 from tests.support.server import ServerProcess
 
 
 def test_a_publication_outlives_restarts_of_the_service(tmp_path: Path, connect: Connect) -> None:
     with ServerProcess(tmp_path) as server:
-        db = connect(server.target)
+        db = connect(server.target, retry=PATIENT)
 
         def messages() -> Iterator[dict[str, Any]]:
             for number in range(5000):

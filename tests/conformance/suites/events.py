@@ -12,8 +12,9 @@ from flowcept.errors import OutOfRangeError, Reason, UnavailableError
 from flowcept_service.domain.records import Collection
 from flowcept_service.domain.retention import Retention
 from tests.conformance.harness import StoreHarness, batches, decode_frames, in_parallel, task
+from tests.support.conditions import PATIENCE
 
-DEADLINE = 30.0
+DEADLINE = PATIENCE
 
 
 class ReadingEvents:

@@ -16,6 +16,7 @@ from flowcept_service.query import parse_query
 from tests.conformance.harness import StoreHarness, in_parallel, record, task
 from tests.conformance.suites.campaigns import ConfinedDeletions
 from tests.conformance.suites.messages import RefusingMessages, RepeatingMessages
+from tests.support.conditions import PATIENCE
 
 
 class WritingRecords:
@@ -257,9 +258,9 @@ class ClosedRecords:
 
         thread = threading.Thread(target=client)
         thread.start()
-        assert started.wait(30)
+        assert started.wait(PATIENCE)
         store.storage.close()
-        thread.join(30)
+        thread.join(PATIENCE)
         store.reopen()
 
         assert store.storage.events.bounds().last == len(stored)

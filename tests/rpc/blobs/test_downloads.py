@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -16,6 +15,7 @@ from flowcept.v1.blob_store_service_pb2 import DownloadRequest
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.server.service import Service
 from tests.support.blobs import KIB, MIB, Blobs, failure_of, pattern
+from tests.support.conditions import eventually
 
 DATA = pattern(5 * MIB + 3)
 MAX = 2**63 - 1
@@ -98,13 +98,6 @@ def test_a_flipped_byte_is_told_to_the_reader_instead_of_a_clean_end(
     assert failure.metadata == {"object_id": "object", "version": str(made.version)}
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
-
-
 def test_a_reader_that_goes_away_leaves_nothing_behind(
     service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,11 +121,11 @@ def test_a_reader_that_goes_away_leaves_nothing_behind(
     streams = [blobs.stub.Download(DownloadRequest(object_id="object")) for _ in range(3)]
     for stream in streams:
         next(stream)
-    until(lambda: len(pinned) == 3)
+    eventually(lambda: len(pinned) == 3)
     for stream in streams:
         stream.cancel()
-    until(lambda: not pinned)
-    until(lambda: not any(thread.name == "download-reader" for thread in threading.enumerate()))
+    eventually(lambda: not pinned)
+    eventually(lambda: not any(thread.name == "download-reader" for thread in threading.enumerate()))
 
 
 def test_a_version_that_is_overwritten_is_read_to_its_end(service: Service, blobs: Blobs) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -13,22 +12,12 @@ import pytest
 
 from flowcept.errors import ResourceExhaustedError
 from flowcept.v1.blob_store_service_pb2 import AbortUploadRequest, UploadRequest, UploadResponse
-from flowcept_service.blobs.parts import UploadChunk as ReceivedChunk
-from flowcept_service.blobs.parts import UploadPart
-from flowcept_service.blobs.session import UploadSession
 from flowcept_service.server.service import Service
 from tests.support.blobs import KIB, MIB, Blobs, Failure, chunk, chunks, commit, failure_of, header, pattern, sha256
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.server import service_in_process
 
 DATA = pattern(20 * MIB)
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 class OpenUpload:
@@ -45,32 +34,17 @@ class OpenUpload:
 
     def finish(self) -> UploadResponse:
         self._queue.put(None)
-        return self.call.result(timeout=60)
+        return self.call.result(timeout=PATIENCE)
 
     def break_off(self) -> None:
         self.call.cancel()
         self._queue.put(None)
 
     def failure(self) -> Failure:
-        error = self.call.exception(timeout=60)
+        error = self.call.exception(timeout=PATIENCE)
         self._queue.put(None)
         assert isinstance(error, grpc.RpcError)
         return failure_of(error)
-
-
-@pytest.fixture
-def accepted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the chunks that the service has taken in so far."""
-    sizes: list[int] = []
-    original = UploadSession.accept
-
-    def accept(session: UploadSession, part: UploadPart) -> None:
-        original(session, part)
-        if isinstance(part, ReceivedChunk):
-            sizes.append(len(part.data))
-
-    monkeypatch.setattr(UploadSession, "accept", accept)
-    return sizes
 
 
 @pytest.mark.parametrize("sent", [300 * KIB, 9 * MIB, 17 * MIB])
@@ -78,9 +52,9 @@ def test_a_broken_stream_keeps_all_that_arrived_and_is_continued_there(
     blobs: Blobs, accepted: list[int], sent: int
 ) -> None:
     upload = OpenUpload(blobs, header(), *chunks(DATA[:sent]))
-    until(lambda: sum(accepted) == sent)
+    eventually(lambda: sum(accepted) == sent)
     upload.break_off()
-    until(lambda: blobs.staged().staged_bytes == sent)
+    eventually(lambda: blobs.staged().staged_bytes == sent)
     staged = blobs.staged()
     assert staged.exists
     assert staged.expire_time.seconds > time.time() + 80_000
@@ -148,10 +122,10 @@ def test_an_upload_belongs_to_one_object(blobs: Blobs) -> None:
 
 def test_a_new_stream_takes_over_from_one_that_hangs(blobs: Blobs) -> None:
     hanging = OpenUpload(blobs, header(), *chunks(DATA[: 9 * MIB]))
-    until(lambda: blobs.staged().staged_bytes > 0)
+    eventually(lambda: blobs.staged().staged_bytes > 0)
     staged = blobs.staged().staged_bytes
     second = OpenUpload(blobs, header(), *chunks(DATA[: staged + 8 * MIB], start=staged))
-    until(lambda: blobs.staged().staged_bytes > staged)
+    eventually(lambda: blobs.staged().staged_bytes > staged)
     for message in chunks(DATA[: 18 * MIB], start=9 * MIB):
         hanging.send(message)
     failure = hanging.failure()
@@ -261,27 +235,19 @@ def test_uploads_over_the_bound_are_refused_and_the_next_ones_served(tmp_path: P
     ):
         blobs = Blobs(channel)
         held = [OpenUpload(blobs, header(f"u{i}", f"o{i}"), *chunks(DATA[: 9 * MIB])) for i in range(2)]
-        until(lambda: all(blobs.staged(f"u{i}").exists for i in range(2)))
+        eventually(lambda: all(blobs.staged(f"u{i}").exists for i in range(2)))
         failure = blobs.refused([header("u", "o"), commit(b"")])
         assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS")
         assert failure.metadata["limit"] == "2"
         for upload in held:
             upload.break_off()
-        until(lambda: _accepted(blobs))
-
-
-def _accepted(blobs: Blobs) -> bool:
-    try:
-        blobs.put(b"x", "u", "o")
-    except grpc.RpcError:
-        return False
-    return True
+        eventually(lambda: blobs.succeeds(lambda: blobs.put(b"x", "u", "o")))
 
 
 def test_nothing_is_left_behind_by_streams_that_broke_off(blobs: Blobs, accepted: list[int]) -> None:
     for number in range(5):
         accepted.clear()
         upload = OpenUpload(blobs, header(f"u{number}", "o"), *chunks(DATA[: 9 * MIB]))
-        until(lambda: sum(accepted) == 9 * MIB)
+        eventually(lambda: sum(accepted) == 9 * MIB)
         upload.break_off()
-    until(lambda: not any(thread.name == "upload-receiver" for thread in threading.enumerate()))
+    eventually(lambda: not any(thread.name == "upload-receiver" for thread in threading.enumerate()))

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from flowcept_service.domain.principals import Scope
 from flowcept_service.rpc.authorization import REQUIRED_SCOPES
 from tests.support.blobs import Failure, failure_of
+from tests.support.conditions import PATIENCE
 from tests.support.security import METHODS, entry, replace_file, token_of
 
 Metadata = tuple[tuple[str, str], ...]
@@ -25,7 +26,7 @@ def bearer(token: str) -> Metadata:
 def outcome(channel: grpc.Channel, method: str, metadata: Metadata) -> Failure | None:
     """What becomes of an empty request, whatever the kind of the method; None when it is answered."""
     open_stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method, None, None)
-    call = open_stream(iter([b""]), metadata=metadata, timeout=30)
+    call = open_stream(iter([b""]), metadata=metadata, timeout=PATIENCE)
     try:
         next(iter(call), None)
     except grpc.RpcError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowcept_service.blobs.prefetch import Prefetch
+from tests.support.conditions import PATIENCE, eventually
 
 
 def prefetch(source: Iterator[bytes], limit: int = 100) -> Prefetch[bytes]:
     return Prefetch(source, len, limit, "test-prefetch")
-
-
-def until(condition: object) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 60))
@@ -38,9 +31,9 @@ def test_the_source_runs_ahead_by_the_bound_and_no_further() -> None:
             yield bytes(10)
 
     ahead = prefetch(source(), limit=100)
-    until(lambda: len(made) == 11)  # ten that fit, and one that waits for room
+    eventually(lambda: len(made) == 11)  # ten that fit, and one that waits for room
     assert len(next(ahead)) == 10
-    until(lambda: len(made) == 12)
+    eventually(lambda: len(made) == 12)
     ahead.close()
 
 
@@ -73,5 +66,5 @@ def test_closing_ends_the_thread_and_the_source() -> None:
     ahead = prefetch(source())
     next(ahead)
     ahead.close()
-    assert ended.wait(10)
-    until(lambda: not any(thread.name == "test-prefetch" for thread in threading.enumerate()))
+    assert ended.wait(PATIENCE)
+    eventually(lambda: not any(thread.name == "test-prefetch" for thread in threading.enumerate()))

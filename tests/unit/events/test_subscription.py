@@ -12,6 +12,7 @@ from flowcept.v1.provenance_service_pb2 import SubscribeResponse
 from flowcept_service.events.consumers import LogEdge
 from flowcept_service.events.selection import Selection
 from flowcept_service.events.subscription import Subscription, Subscriptions, SubscriptionSettings
+from tests.support.conditions import PATIENCE
 from tests.support.events import MemoryLog, draft
 
 QUICK = SubscriptionSettings(max_subscriptions=3, check_seconds=0.01)
@@ -224,23 +225,23 @@ def test_a_subscription_that_fails_to_start_takes_no_place() -> None:
 
 def test_a_subscription_ends_soon_after_its_subscriber_has_gone() -> None:
     gone = threading.Event()
-    stream = responses(filled(1), Subscription(heartbeat_seconds=60), is_wanted=lambda: not gone.is_set())
+    stream = responses(filled(1), Subscription(heartbeat_seconds=3600), is_wanted=lambda: not gone.is_set())
     next(stream)
     with ThreadPoolExecutor(1) as pool:
         rest = pool.submit(list, stream)
         gone.set()
-        assert rest.result(timeout=10) == []
+        assert rest.result(timeout=PATIENCE) == []
 
 
 def test_draining_ends_subscriptions_and_admits_none() -> None:
     subscriptions = Subscriptions(filled(1), QUICK, Clock())
-    stream = subscriptions.stream(Subscription(heartbeat_seconds=60), always)
+    stream = subscriptions.stream(Subscription(heartbeat_seconds=3600), always)
     next(stream)
     with ThreadPoolExecutor(1) as pool:
         rest = pool.submit(list, stream)
         subscriptions.drain()
         with pytest.raises(UnavailableError) as raised:
-            rest.result(timeout=10)
+            rest.result(timeout=PATIENCE)
     assert raised.value.reason is Reason.DRAINING
     with pytest.raises(UnavailableError):
         next(subscriptions.stream(Subscription(), always))
@@ -248,12 +249,12 @@ def test_draining_ends_subscriptions_and_admits_none() -> None:
 
 def test_a_subscriber_is_woken_by_a_commit() -> None:
     log = filled(1)
-    stream = responses(log, Subscription(heartbeat_seconds=60), settings=SubscriptionSettings(check_seconds=30))
+    stream = responses(log, Subscription(heartbeat_seconds=3600), settings=SubscriptionSettings(check_seconds=3600))
     next(stream)
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, stream)
         log.append([draft("new")])
-        assert [event.id for event in following.result(timeout=10).events] == ["new"]
+        assert [event.id for event in following.result(timeout=PATIENCE).events] == ["new"]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,7 @@ from flowcept_service.storage.lmdb import LmdbSettings
 from flowcept_service.storage.lmdb._environment import Environment, TableKind
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb._writer import GroupWriter
-from tests.support.conditions import eventually
-
-DEADLINE = 30.0
+from tests.support.conditions import PATIENCE, eventually
 
 
 class CountingListener:
@@ -66,18 +64,18 @@ class Bench:
 
         def blocking(txn: WriteTransaction) -> None:
             entered.set()
-            assert self.gate.wait(DEADLINE)
+            assert self.gate.wait(PATIENCE)
 
         self.gate.clear()
         blocked = self.pool.submit(self.writer.submit, blocking)
-        assert entered.wait(DEADLINE)
+        assert entered.wait(PATIENCE)
         futures = []
         for count, operation in enumerate(operations, 1):
             futures.append(self.pool.submit(self.writer.submit, operation, size=size))
-            eventually(partial(self._are_waiting, count), DEADLINE)
+            eventually(partial(self._are_waiting, count))
         self.listener.begun = self.listener.finished = self.listener.commits = 0
         self.gate.set()
-        blocked.result(DEADLINE)
+        blocked.result(PATIENCE)
         return futures
 
     def _are_waiting(self, count: int) -> bool:
@@ -108,29 +106,29 @@ def refuse(txn: WriteTransaction) -> None:
 def test_what_waits_shares_a_commit(bench: Bench) -> None:
     futures = bench.together(*(bench.put(f"k{n}") for n in range(20)))
 
-    assert [future.result(DEADLINE) for future in futures] == [f"k{n}" for n in range(20)]
+    assert [future.result(PATIENCE) for future in futures] == [f"k{n}" for n in range(20)]
     assert bench.listener.commits == 1
 
 
 def test_operations_see_what_those_before_them_wrote(bench: Bench) -> None:
     _, read = bench.together(bench.put("k", b"new"), lambda txn: txn.get(b"k", bench.table))
 
-    assert read.result(DEADLINE) == b"new"
+    assert read.result(PATIENCE) == b"new"
 
 
 def test_an_operation_that_only_reads_commits_nothing(bench: Bench) -> None:
     (read,) = bench.together(lambda txn: txn.get(b"k", bench.table))
 
-    assert read.result(DEADLINE) is None
+    assert read.result(PATIENCE) is None
     assert bench.listener.commits == 0
 
 
 def test_a_refusal_before_the_first_write_costs_the_others_nothing(bench: Bench) -> None:
     first, refused, last = bench.together(bench.put("a"), refuse, bench.put("b"))
 
-    assert (first.result(DEADLINE), last.result(DEADLINE)) == ("a", "b")
+    assert (first.result(PATIENCE), last.result(PATIENCE)) == ("a", "b")
     with pytest.raises(InvalidArgumentError):
-        refused.result(DEADLINE)
+        refused.result(PATIENCE)
     assert bench.listener.commits == 1
 
 
@@ -141,9 +139,9 @@ def test_a_failure_after_a_write_fails_its_caller_alone(bench: Bench) -> None:
 
     first, failed, last = bench.together(bench.put("a"), half, bench.put("b"))
 
-    assert (first.result(DEADLINE), last.result(DEADLINE)) == ("a", "b")
+    assert (first.result(PATIENCE), last.result(PATIENCE)) == ("a", "b")
     with pytest.raises(RuntimeError, match="half-way"):
-        failed.result(DEADLINE)
+        failed.result(PATIENCE)
     assert bench.value("half") is None
     assert (bench.value("a"), bench.value("b")) == (b"v", b"v")
 
@@ -153,7 +151,7 @@ def test_when_a_commit_fails_each_is_tried_alone(bench: Bench) -> None:
 
     futures = bench.together(bench.put("a"), bench.put("b"))
 
-    assert [future.result(DEADLINE) for future in futures] == ["a", "b"]
+    assert [future.result(PATIENCE) for future in futures] == ["a", "b"]
     assert bench.listener.commits == 2
 
 
@@ -163,9 +161,9 @@ def test_an_error_of_the_database_fails_its_caller_alone(bench: Bench) -> None:
 
     first, failed, last = bench.together(bench.put("a"), bad_key, bench.put("b"))
 
-    assert (first.result(DEADLINE), last.result(DEADLINE)) == ("a", "b")
+    assert (first.result(PATIENCE), last.result(PATIENCE)) == ("a", "b")
     with pytest.raises(UnavailableError):
-        failed.result(DEADLINE)
+        failed.result(PATIENCE)
 
 
 def test_the_map_grows_under_a_group(bench: Bench) -> None:
@@ -184,10 +182,10 @@ def test_the_map_grows_under_a_group(bench: Bench) -> None:
     readers = [bench.pool.submit(read) for _ in range(2)]
     futures = bench.together(*(bench.put(f"k{n}", value) for n in range(20)))
     for future in futures:
-        future.result(DEADLINE)
+        future.result(PATIENCE)
     stop.set()
 
-    assert all(reader.result(DEADLINE) > 0 for reader in readers)
+    assert all(reader.result(PATIENCE) > 0 for reader in readers)
     assert all(bench.value(f"k{n}") == value for n in range(20))
 
 
@@ -195,7 +193,7 @@ def test_a_commit_is_bounded_in_bytes(tmp_path: Path) -> None:
     bench = Bench(tmp_path, commit_bytes=1000)
     futures = bench.together(*(bench.put(f"k{n}") for n in range(10)), size=500)
     for future in futures:
-        future.result(DEADLINE)
+        future.result(PATIENCE)
 
     assert bench.listener.commits == 5
     bench.close()
@@ -203,11 +201,11 @@ def test_a_commit_is_bounded_in_bytes(tmp_path: Path) -> None:
 
 def test_a_change_may_wait_for_company(tmp_path: Path) -> None:
     """With an interval, those that come within it share one commit, and a full group goes at once."""
-    bench = Bench(tmp_path, flush_interval=DEADLINE, flush_size=10)
+    bench = Bench(tmp_path, flush_interval=PATIENCE, flush_size=10)
 
     futures = [bench.pool.submit(bench.writer.submit, bench.put(f"k{n}")) for n in range(10)]
 
-    assert sorted(future.result(DEADLINE / 2) for future in futures) == sorted(f"k{n}" for n in range(10))
+    assert sorted(future.result(PATIENCE / 2) for future in futures) == sorted(f"k{n}" for n in range(10))
     assert bench.listener.commits == 1
     bench.close()
 
@@ -225,6 +223,6 @@ def test_closing_finishes_what_waits_and_refuses_what_comes_later(bench: Bench) 
     bench.writer.close()
     bench.writer.close()
 
-    assert [future.result(DEADLINE) for future in futures] == [f"k{n}" for n in range(5)]
+    assert [future.result(PATIENCE) for future in futures] == [f"k{n}" for n in range(5)]
     with pytest.raises(UnavailableError):
         bench.writer.submit(bench.put("late"))

@@ -127,7 +127,7 @@ def test_a_database_that_is_away_is_unavailable_and_all_goes_on_when_it_is_back(
         other = opened(mongod.uri)
         other.records.write([task("after")])
 
-        eventually(woken.is_set, 20)
+        eventually(woken.is_set)
         waiting.join()
         (outcome,) = storage.records.write([task("during", "m")])
         assert outcome.sequence in {2, 3}

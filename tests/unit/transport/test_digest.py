@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowcept.transport import Digest
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 
 MIB = 1 << 20
 
@@ -62,7 +62,7 @@ def test_it_may_be_closed_while_another_thread_goes_on() -> None:
             digest.close()
             counted = digest.position
             closed.set()
-            sending.result(10)
+            sending.result(PATIENCE)
 
         assert digest.position == counted
         assert digest.hexdigest() == hashlib.sha256(bytes(counted)).hexdigest()

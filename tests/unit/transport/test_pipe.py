@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flowcept.transport import PipeWriter, written_source
 from flowcept.transport._pipe import written
+from tests.support.conditions import PATIENCE
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 16))
@@ -57,7 +58,7 @@ def test_closing_ends_the_writer() -> None:
     pieces = written(write, 10)
     next(pieces)
     pieces.close()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
 
 
 def test_little_becomes_a_payload_that_can_be_sent_again() -> None:

@@ -4,6 +4,7 @@ import itertools
 import threading
 
 from flowcept.transport._watchdog import Watch, Watchdog
+from tests.support.conditions import PATIENCE
 
 
 def test_a_stream_that_waits_too_long_is_broken_off() -> None:
@@ -36,7 +37,7 @@ def test_the_watchdog_looks_by_itself() -> None:
     ticks = itertools.count()
     watchdog = Watchdog(0.05, lambda: float(next(ticks)))
     watchdog.watch(broken.set).arm()
-    assert broken.wait(10)
+    assert broken.wait(PATIENCE)
 
 
 def test_a_stream_that_has_ended_is_forgotten() -> None:
