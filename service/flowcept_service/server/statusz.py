@@ -22,7 +22,7 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .4rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top }
 th { font-weight: 600; white-space: nowrap } .pairs th { width: 12rem } td { overflow-wrap: break-word }
-td.id, td.consumer { overflow-wrap: anywhere }
+td.id, td.consumer { overflow-wrap: anywhere } td.commit_time { white-space: nowrap }
 .good { color: #116329 } .bad { color: #a40e26 }
 """
 _HEADERS: Final = {

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.helm import ROOT, Chart, find_helm
+from tests.support.helm import Chart, find_helm
+from tests.support.npm import ROOT
 from tests.unit.chart.cases import CASES
 
 Resources = list[dict[str, Any]]

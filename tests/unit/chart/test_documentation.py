@@ -13,8 +13,9 @@ import yaml
 
 from flowcept_service.config import settings_table
 from helm.values_table import read_values, readme_with, table
-from tests.support.helm import ROOT, Chart
+from tests.support.helm import Chart
 from tests.support.kubernetes import LATEST, problems
+from tests.support.npm import ROOT
 from tests.unit.chart.cases import CASES, MUTUAL_TLS, ON_MONGODB
 
 DIRECTORY = ROOT / "helm" / "flowcept"

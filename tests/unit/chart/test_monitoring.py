@@ -15,7 +15,7 @@ import yaml
 from flowcept.errors import Reason
 from flowcept_service.server.metrics.definitions import DEFINITIONS, MetricType
 from flowcept_service.server.metrics.registry import Metrics
-from tests.support.helm import ROOT
+from tests.support.npm import ROOT
 from tests.unit.chart.resources import Resource, kinds, of_kind, only, settings
 
 Render = Callable[[str], list[Resource]]
