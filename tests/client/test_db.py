@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from flowcept.db import DBAPI, BlobObject, SaveOptions
 from flowcept.errors import (
     AlreadyExistsError,
+    DeadlineError,
     InvalidArgumentError,
     NotFoundError,
     PreconditionError,
@@ -349,6 +351,13 @@ def test_a_missing_token_file_is_said(service: str, connect: Connect, tmp_path: 
 def test_a_service_that_is_away_names_the_setting(connect: Connect) -> None:
     with pytest.raises(UnavailableError, match="FLOWCEPT_TARGET"):
         connect("127.0.0.1:1", retry={"max_attempts": 1}).get_blob_object("x")
+
+
+def test_a_service_that_does_not_answer_in_time_names_the_settings(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(DeadlineError, match=rf"{target}.*FLOWCEPT_TARGET.*FLOWCEPT_TIMEOUT"):
+            connect(target, timeout=0.3, retry={"max_attempts": 1}).get_blob_object("x")
 
 
 def test_a_blob_goes_to_a_dictionary_and_back() -> None:

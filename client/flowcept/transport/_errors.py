@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from flowcept.errors import CancelledError, FlowceptError, UnavailableError
+from flowcept.errors import CancelledError, DeadlineError, FlowceptError, UnavailableError
 from flowcept.status import DETAILS_KEY, Code, decode_status
 
 _TLS_REMEDIES = {
@@ -43,6 +43,12 @@ def from_rpc_error(error: grpc.RpcError, target: str) -> FlowceptError:
     if details is None and number == Code.UNAVAILABLE:
         remedy = next((remedy for sign, remedy in _TLS_REMEDIES.items() if sign in message), _REMEDY)
         return UnavailableError(f"the service at {target} cannot be reached ({message}); {remedy}", target=target)
+    if details is None and number == Code.DEADLINE_EXCEEDED:
+        return DeadlineError(
+            f"the service at {target} gave no answer in time; check that it runs and the address (FLOWCEPT_TARGET), or "
+            "wait longer for it (FLOWCEPT_TIMEOUT)",
+            target=target,
+        )
     return decode_status(number, message, details)
 
 
