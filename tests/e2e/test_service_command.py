@@ -171,6 +171,14 @@ def test_the_version_and_every_setting_can_be_asked_for() -> None:
     assert "Exit codes" in run("serve", "--help").stdout
 
 
+@pytest.mark.parametrize("arguments", [("settings",), ("config",), ("token", "new", "x", "--scope", "read")])
+def test_output_that_cannot_be_written_is_one_line_of_explanation(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "flowcept_service", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    refused(done, 1, "No space left on device")
+
+
 def test_a_large_payload_goes_through_in_constant_memory(server: ServerProcess) -> None:
     block = pattern(16 * MIB)
     size, messages = 512 * MIB, _large(block, 512 * MIB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from flowcept_service.cli.backup import backup, restore
 from flowcept_service.cli.check import check
 from flowcept_service.cli.compact import compact
 from flowcept_service.cli.config import config
-from flowcept_service.cli.exits import exit_code
+from flowcept_service.cli.exits import EXIT_FAILURE, exit_code
 from flowcept_service.cli.status import status
 from flowcept_service.cli.token import token
 from flowcept_service.cli.transfer import transfer
@@ -30,7 +31,21 @@ Exit codes:
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Tells what the system refuses (a full disk, a file of somebody else) in a line, wherever it comes up."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # who reads the output has enough of it, which click takes for a good end
+            where = error.filename or "reading or writing"
+            click.echo(f"flowcept-service: {error.strerror or error}: {where}", err=True)
+            sys.exit(EXIT_FAILURE)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("flowcept-service"), prog_name="flowcept-service")
 def main() -> None:
     """Keeps workflow provenance and versioned blobs, for clients in any language.

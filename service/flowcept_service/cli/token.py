@@ -135,8 +135,12 @@ def _add(file: Path, entry: str) -> None:
     # Hashes are no secrets, but who may call is nobody else's business; an existing file keeps its mode.
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-        out.write(added)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.chmod(mode)
-    draft.replace(file)
+        try:
+            out.write(added)
+            out.flush()
+            os.fsync(out.fileno())
+            draft.chmod(mode)
+            draft.replace(file)
+        except OSError:
+            draft.unlink()
+            raise
