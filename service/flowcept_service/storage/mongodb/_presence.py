@@ -44,7 +44,7 @@ class Presence:
         self._beats.start()
 
     def session(self) -> ClientSession:
-        """The session to commit in; one thread uses it."""
+        """The session to commit in; one thread at a time uses it."""
         return self._session
 
     def end_dead_sessions(self) -> None:

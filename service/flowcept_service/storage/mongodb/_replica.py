@@ -11,7 +11,7 @@ from typing import Any, Final
 import bson
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -33,6 +33,7 @@ from flowcept_service.storage.mongodb._apply import apply_batch, history_filters
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import is_transient
 from flowcept_service.storage.mongodb._horizon import Horizon
+from flowcept_service.storage.mongodb._presence import Presence
 from flowcept_service.storage.mongodb._raw import RAW, split_id, without_id
 from flowcept_service.storage.mongodb._schema import (
     CHUNK_BYTES,
@@ -66,6 +67,7 @@ class MongodbReplica:
         settings: How long writes may take.
         encoder: Makes the bytes of events.
         clock: The time of commits, aware.
+        presence: The session to commit in. A store that is the copy of another one has no other use for it meanwhile.
         horizon: How far the log is known to go; told of what is applied.
         events: Reads the log.
     """
@@ -79,6 +81,7 @@ class MongodbReplica:
         *,
         encoder: EventEncoder,
         clock: Callable[[], datetime],
+        presence: Presence,
         horizon: Horizon,
         events: EventLog,
     ) -> None:
@@ -86,6 +89,7 @@ class MongodbReplica:
         self._write_concern = WriteConcern("majority", wtimeout=int(settings.write_seconds * 1000))
         self._encoder = encoder
         self._clock = clock
+        self._presence = presence
         self._horizon = horizon
         self._events = events
 
@@ -194,14 +198,21 @@ class MongodbReplica:
 
     def apply(self, batch: ReplicaBatch) -> None:
         """See ``Replica.apply``."""
-        with self._database.errors(), self._database.client.start_session(causal_consistency=False) as session:
+        session = self._presence.session()
+        with self._database.errors():
             for attempts_left in reversed(range(_ATTEMPTS)):
                 try:
                     with session.start_transaction(_SNAPSHOT, self._write_concern):
                         position = apply_batch(self._database, self._encoder, batch, self._clock(), session)
                 except PyMongoError as error:
-                    if not attempts_left or not is_transient(error):
+                    if not is_transient(error):
                         raise
+                    if attempts_left:
+                        continue
+                    if isinstance(error, OperationFailure):
+                        # Another transaction is in the way, for ever so long if its process has died.
+                        self._presence.end_dead_sessions()
+                    raise
                 else:
                     self._horizon.reach(position)
                     return

@@ -89,7 +89,13 @@ class MongodbStorage:
             self.payloads = payloads
             self.events = MongodbEventLog(self.database, horizon)
             self.replica = MongodbReplica(
-                self.database, settings, encoder=encoder, clock=clock, horizon=horizon, events=self.events
+                self.database,
+                settings,
+                encoder=encoder,
+                clock=clock,
+                presence=presence,
+                horizon=horizon,
+                events=self.events,
             )
             self._sweeper = Sweeper(
                 self.database,
