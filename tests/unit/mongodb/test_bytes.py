@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import bson
-import pytest
 from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +12,9 @@ from hypothesis import strategies as st
 from flowcept_service.storage.mongodb._chunks import cut, in_pieces
 from flowcept_service.storage.mongodb._raw import (
     chunk_document,
-    chunk_fields,
     documents_in,
     records_in,
     split_id,
-    views_in,
     with_binary,
     with_id,
     without_id,
@@ -67,21 +64,6 @@ def test_a_batch_is_taken_apart(documents: list[dict[str, Any]]) -> None:
     encoded = [bson.encode(document) for document in documents]
 
     assert list(documents_in(b"".join(encoded))) == encoded
-    assert [bytes(view) for view in views_in(b"".join(encoded))] == encoded
-
-
-@pytest.mark.parametrize(
-    "chunk",
-    [
-        {"_id": ObjectId(), "files_id": ObjectId(), "n": 7, "data": b"bytes"},
-        {"files_id": ObjectId(), "n": 7, "data": b"bytes", "_id": ObjectId()},
-        {"_id": 5, "files_id": "name", "n": 7, "data": b"bytes"},
-    ],
-)
-def test_chunks_are_read_however_they_are_laid_out(chunk: dict[str, Any]) -> None:
-    number, data = chunk_fields(memoryview(bson.encode(chunk)))
-
-    assert (number, bytes(data)) == (7, b"bytes")
 
 
 @given(st.lists(st.binary(max_size=30), max_size=4), st.integers(0, 2**31 - 1))

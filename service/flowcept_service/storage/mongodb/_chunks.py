@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import bson
 from bson import ObjectId
@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._database import Database
 from flowcept_service.storage.mongodb._errors import DUPLICATE_KEY
-from flowcept_service.storage.mongodb._raw import chunk_document, chunk_fields, views_in
+from flowcept_service.storage.mongodb._raw import chunk_document
 from flowcept_service.storage.mongodb._schema import CHUNK_BYTES, CHUNKS, FILES, UPLOADS
 
 BATCH_CHUNKS: Final = 16
@@ -128,16 +128,16 @@ class ChunkCollection:
     def _range(self, payload_id: ObjectId, first: int, last: int) -> Iterator[tuple[int, memoryview]]:
         """Chunks with their numbers, in order."""
         streamed = last - first >= _STREAMED_CHUNKS
-        cursor = self._database.raw[CHUNKS].find_raw_batches(
+        # Decoded, for that copies the bytes once; as a raw batch, the driver copies them twice.
+        cursor = self._database.collection(CHUNKS).find(
             {"files_id": payload_id, "n": {"$gte": first, "$lte": last}},
             sort=[("n", 1)],
             batch_size=READ_CHUNKS,
             cursor_type=CursorType.EXHAUST if streamed else CursorType.NON_TAILABLE,
         )
         with closing(cursor):
-            for batch in cursor:
-                # The driver's type says documents; these are the bytes of many.
-                yield from map(chunk_fields, views_in(cast("bytes", batch)))
+            for chunk in cursor:
+                yield chunk["n"], memoryview(chunk["data"])
 
     def last(self, payload_id: ObjectId) -> int:
         """The number of the last chunk of a payload; -1 when it has none."""

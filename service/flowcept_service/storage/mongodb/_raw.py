@@ -16,8 +16,10 @@ _HEADER: Final = 4
 _OBJECT_ID: Final = b"\x07_id\x00"
 _OBJECT_ID_END: Final = _HEADER + len(_OBJECT_ID) + 12
 _ID_BYTES: Final = _OBJECT_ID_END - _HEADER
-_NUMBER_AT: Final = _OBJECT_ID_END + len(b"\x07files_id\x00") + 12
-_DATA_AT: Final = _NUMBER_AT + len(b"\x10n\x00") + 4
+_CHUNK_BYTES: Final = (
+    _OBJECT_ID_END + len(b"\x07files_id\x00") + 12 + len(b"\x10n\x00") + 4 + len(b"\x05data\x00") + 5 + 1
+)
+"""What a chunk takes besides its bytes."""
 _STRING_ID: Final = b"\x02_id\x00"
 RAW: Final[CodecOptions[RawBSONDocument]] = CodecOptions(
     document_class=RawBSONDocument, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -50,21 +52,11 @@ def records_in(batch: bytes) -> Iterator[bytes]:
         start += size
 
 
-def views_in(batch: bytes) -> Iterator[memoryview]:
-    """The documents of a raw batch as views of it: copying what is large costs more than looking at it."""
-    view = memoryview(batch)
-    start = 0
-    while start < len(view):
-        size = _SIZE.unpack_from(view, start)[0]
-        yield view[start : start + size]
-        start += size
-
-
 def chunk_document(payload_id: ObjectId, number: int, data: Sequence[bytes | memoryview]) -> RawBSONDocument:
     """A chunk as GridFS stores it, from its bytes in parts; they are copied once."""
     size = sum(map(len, data))
     parts = [
-        _SIZE.pack(_DATA_AT + len(b"\x05data\x00") + 5 + size + 1),
+        _SIZE.pack(_CHUNK_BYTES + size),
         _OBJECT_ID,
         ObjectId().binary,
         b"\x07files_id\x00",
@@ -78,17 +70,6 @@ def chunk_document(payload_id: ObjectId, number: int, data: Sequence[bytes | mem
         b"\x00",
     ]
     return RawBSONDocument(b"".join(parts), RAW)
-
-
-def chunk_fields(chunk: memoryview) -> tuple[int, memoryview]:
-    """The number and the bytes of a chunk of GridFS, without a copy where it is laid out as everybody writes it."""
-    marks = bytes(chunk[_NUMBER_AT : _NUMBER_AT + 3]) + bytes(chunk[_DATA_AT : _DATA_AT + 6])
-    if marks == b"\x10n\x00\x05data\x00":
-        number = _SIZE.unpack_from(chunk, _NUMBER_AT + 3)[0]
-        start = _DATA_AT + 11
-        return number, chunk[start : start + _SIZE.unpack_from(chunk, _DATA_AT + 6)[0]]
-    fields = bson.decode(chunk)
-    return fields["n"], memoryview(fields["data"])
 
 
 def split_id(document: bytes) -> tuple[Any, bytes]:
