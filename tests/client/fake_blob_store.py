@@ -39,6 +39,7 @@ class FakeBlobStore:
         self.objects: dict[str, blob_object_pb2.BlobObject] = {}
         self.calls: list[str] = []
         self.ranges: list[tuple[int, int]] = []
+        self.checked: list[bool] = []
         self.metadata: list[dict[str, str]] = []
         self.before: Callable[[str, int], None] = lambda call, number: None
         """Called with the name of a call and how many of them came before; raises to fail the call."""
@@ -99,6 +100,7 @@ class FakeBlobStore:
         with self._guarded("Download", context):
             stored = self._object(request.object_id)
             self.ranges.append((request.offset, request.length))
+            self.checked.append(not request.verified_by_reader)
             yield pb.DownloadResponse(object=stored)
             data = self.damage(self.payloads[request.object_id])
             end = len(data)

@@ -7,17 +7,20 @@ import hashlib
 import io
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowcept.db import DBAPI
-from flowcept.errors import DeadlineError, IntegrityError, NotFoundError, PreconditionError
+from flowcept.errors import DeadlineError, IntegrityError, NotFoundError, PreconditionError, Reason
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, serving
 from tests.support.conditions import PATIENCE
+from tests.support.server import service_in_process
 
 MIB = 1 << 20
 PAYLOAD = os.urandom(3 * MIB + 77)
@@ -48,6 +51,33 @@ def test_damaged_bytes_are_never_returned(fake: DBAPI, store: FakeBlobStore) -> 
     store.damage = flipped
     with pytest.raises(IntegrityError, match="damaged"):
         _ = fake.get_blob_object("x").data
+
+
+def test_the_service_need_not_verify_what_the_client_verifies(fake: DBAPI, store: FakeBlobStore) -> None:
+    assert fake.get_blob_object("x").data == PAYLOAD
+    assert store.checked == [False]
+
+
+def test_the_service_has_to_look_at_what_the_client_found_damaged(fake: DBAPI, store: FakeBlobStore) -> None:
+    store.damage = flipped
+    with pytest.raises(IntegrityError):
+        _ = fake.get_blob_object("x").data
+    assert store.checked == [False, True]
+
+
+def test_damage_in_the_store_is_told_as_such(connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with service_in_process(tmp_path) as service:
+        db = connect(service.target)
+        db.save_or_update_object(PAYLOAD, object_id="x")
+        original = service.storage.payloads.read
+
+        def damaged(*wanted: Any) -> Iterator[bytes]:
+            return iter([flipped(b"".join(original(*wanted)))])
+
+        monkeypatch.setattr(service.storage.payloads, "read", damaged)
+        with pytest.raises(IntegrityError) as caught:
+            _ = db.get_blob_object("x").data
+    assert caught.value.reason == Reason.PAYLOAD_CORRUPT
 
 
 def test_damaged_bytes_never_become_a_file(fake: DBAPI, store: FakeBlobStore, tmp_path: Path) -> None:

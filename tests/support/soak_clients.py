@@ -162,13 +162,13 @@ class Reader:
                     assert all(document["workflow_id"] == "w" for document in found)
                     self.tally.add(queries=1)
 
-    def _download(self, blobs: Blobs, object_id: str, wanted: str | None, **version: int) -> None:
+    def _download(self, blobs: Blobs, object_id: str, wanted: str | None, version: int | None = None) -> None:
         """``wanted``: the digest; None where the object may be overwritten and deleted meanwhile."""
         digest = hashlib.sha256()
         size = 0
         told = ""
         try:
-            request = DownloadRequest(object_id=object_id, **version)
+            request = DownloadRequest(object_id=object_id, version=version)
             for response in blobs.stub.Download(request, timeout=DEADLINE):
                 if response.HasField("object"):
                     told = response.object.data_sha256

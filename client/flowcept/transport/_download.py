@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from typing import Self
 
 from flowcept.errors import (
+    DeadlineError,
     FlowceptError,
     IntegrityError,
     InternalError,
+    NotFoundError,
     UnavailableError,
     shorten,
 )
@@ -63,6 +66,7 @@ class Download:
         self._position = offset
         whole = length is None and (offset == 0 if digest is None else offset == digest.position)
         self._digest = (digest or Digest()) if whole else None
+        self._request.verified_by_reader = whole
         settings = connection.settings
         self._patience = Patience(settings.retry, settings.idle_timeout, connection.timing)
         self._pending: memoryview | None = None
@@ -126,7 +130,19 @@ class Download:
                 self._request.length = self._end - self._position
             self._stream, _ = self._open_patiently()
         if self._digest is not None and self.object.data_sha256:
-            check_digest(self._digest, self.object.object_id, self.object.version, self.object.data_sha256)
+            self._check(self._digest)
+
+    def _check(self, digest: Digest) -> None:
+        try:
+            check_digest(digest, self.object.object_id, self.object.version, self.object.data_sha256)
+        except IntegrityError:
+            # Only the service can tell whether they are damaged in the store, and then reports it to those who run it.
+            whole = pb.DownloadRequest(object_id=self.object.object_id, version=self.object.version)
+            checked = self._connection.stream(lambda stubs: stubs.download, whole)
+            with suppress(UnavailableError, DeadlineError, NotFoundError), closing(checked):
+                for _ in checked:
+                    pass
+            raise
 
     def _open_patiently(self) -> tuple[ResponseStream[bytes], blob_object_pb2.BlobObject]:
         while True:

@@ -128,16 +128,18 @@ class AbortUploadResponse(_message.Message):
     def __init__(self, existed: bool = ...) -> None: ...
 
 class DownloadRequest(_message.Message):
-    __slots__ = ("object_id", "version", "offset", "length")
+    __slots__ = ("object_id", "version", "offset", "length", "verified_by_reader")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
+    VERIFIED_BY_READER_FIELD_NUMBER: _ClassVar[int]
     object_id: str
     version: int
     offset: int
     length: int
-    def __init__(self, object_id: _Optional[str] = ..., version: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
+    verified_by_reader: bool
+    def __init__(self, object_id: _Optional[str] = ..., version: _Optional[int] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., verified_by_reader: bool = ...) -> None: ...
 
 class DownloadResponse(_message.Message):
     __slots__ = ("object", "chunk")

@@ -93,8 +93,8 @@ class BlobStoreStub:
     a small payload (up to 128 KiB) the first message carries the bytes too.
 
     A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
-    Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with
-    `data_sha256` itself once it has everything.
+    Bytes are checked against the stored digest when the whole payload is read, unless the reader says that it does so; a
+    reader of a range should compare with `data_sha256` itself once it has everything.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
     version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
@@ -190,8 +190,8 @@ class BlobStoreAsyncStub(BlobStoreStub):
     a small payload (up to 128 KiB) the first message carries the bytes too.
 
     A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
-    Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with
-    `data_sha256` itself once it has everything.
+    Bytes are checked against the stored digest when the whole payload is read, unless the reader says that it does so; a
+    reader of a range should compare with `data_sha256` itself once it has everything.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
     version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the
@@ -308,8 +308,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         a small payload (up to 128 KiB) the first message carries the bytes too.
 
         A reader that was cut off continues with `version` set to the one it got and `offset` behind the last byte it has.
-        Bytes are checked against the stored digest when the whole payload is read; a reader of a range should compare with
-        `data_sha256` itself once it has everything.
+        Bytes are checked against the stored digest when the whole payload is read, unless the reader says that it does so; a
+        reader of a range should compare with `data_sha256` itself once it has everything.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED: that version was overwritten without
         version control). OUT_OF_RANGE (RANGE_NOT_SATISFIABLE: offset behind the end). DATA_LOSS (PAYLOAD_CORRUPT: the

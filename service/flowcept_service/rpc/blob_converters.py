@@ -69,6 +69,7 @@ def decode_range(request: blob_store_service_pb2.DownloadRequest) -> DownloadRan
         request.version if request.HasField("version") else None,
         request.offset,
         request.length if request.HasField("length") else None,
+        request.verified_by_reader,
     )
 
 

@@ -74,14 +74,9 @@ def test_negative_numbers_are_refused(stored: Blobs, wanted: dict[str, Any]) -> 
     assert failure.metadata["field"] in wanted
 
 
-@pytest.mark.parametrize("size", [10 * KIB, 5 * MIB])
-@pytest.mark.parametrize("at", ["first", "last"])
-def test_a_flipped_byte_is_told_to_the_reader_instead_of_a_clean_end(
-    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch, size: int, at: str
-) -> None:
-    made = blobs.put(pattern(size), "u", control_version=True)
+def flip_a_byte(service: Service, monkeypatch: pytest.MonkeyPatch, damaged_at: int) -> None:
+    """Have the store read one byte otherwise than it was written."""
     original = service.storage.payloads.read
-    damaged_at = 0 if at == "first" else size - 1
 
     def damaged(version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
         for part in original(version, offset, length, piece):
@@ -93,9 +88,27 @@ def test_a_flipped_byte_is_told_to_the_reader_instead_of_a_clean_end(
             offset += len(part)
 
     monkeypatch.setattr(service.storage.payloads, "read", damaged)
+
+
+@pytest.mark.parametrize("size", [10 * KIB, 5 * MIB])
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_a_flipped_byte_is_told_to_the_reader_instead_of_a_clean_end(
+    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch, size: int, at: str
+) -> None:
+    made = blobs.put(pattern(size), "u", control_version=True)
+    flip_a_byte(service, monkeypatch, 0 if at == "first" else size - 1)
     failure = blobs.failing(blobs.get)
     assert (failure.code, failure.reason) == (grpc.StatusCode.DATA_LOSS, "PAYLOAD_CORRUPT")
     assert failure.metadata == {"object_id": "object", "version": str(made.version)}
+
+
+def test_a_reader_that_verifies_the_bytes_itself_gets_them_as_they_are(
+    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pattern(5 * MIB)
+    blobs.put(data, "u")
+    flip_a_byte(service, monkeypatch, 0)
+    assert blobs.get(verified_by_reader=True) == bytes((data[0] ^ 1,)) + data[1:]
 
 
 def test_a_reader_that_goes_away_leaves_nothing_behind(
