@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Thread
+from threading import Event
 from typing import Any
 
 import bson
@@ -13,6 +15,7 @@ from flowcept.errors import CancelledError, Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import MERGE_STATE
 from flowcept_service.provenance.querying import MAX_BATCH_BYTES, Queries, QuerySettings
 from flowcept_service.query import FilterLimits, Query, QueryBudget, parse_query, run_bson, within
+from tests.support.conditions import PATIENCE
 
 QUERIES = Queries(QuerySettings(), FilterLimits(), time.monotonic)
 
@@ -149,27 +152,36 @@ def test_results_beyond_their_bound_are_refused() -> None:
 
 
 def test_queries_that_scan_take_turns_and_quick_ones_do_not_wait_for_them() -> None:
-    looked_at: list[str] = []
+    looked_at: Counter[str] = Counter()
+    quick_ones, other = Event(), Event()
+    (document,) = documents(1, 10_000)
 
-    def find(name: str, count: int, query: Query, budget: QueryBudget) -> Generator[bytes, None, None]:
-        for document in within(budget, documents(count, 10_000)):
-            looked_at.append(name)
-            if name == "long":
-                time.sleep(0.001)  # a scan that has the interpreter no more than others
-            yield from () if query.filter else (document,)
+    def until(end: Callable[[], bool]) -> Generator[bytes, None, None]:
+        """Documents until what happens meanwhile has happened."""
+        deadline = time.monotonic() + PATIENCE
+        while not end():
+            assert time.monotonic() < deadline, "one query waits for the end of another one"
+            yield document
 
-    def run(name: str, count: int) -> None:
-        list(QUERIES.stream(partial(find, name, count), parse_query({"x": 0}), same, always))
+    def find(name: str, source: Iterable[bytes], query: Query, budget: QueryBudget) -> Generator[bytes, None, None]:
+        for found in within(budget, source):
+            looked_at[name] += 1
+            yield from () if query.filter else (found,)
 
-    scans = [Thread(target=run, args=(name, 400)) for name in ("long", "other")]
-    for scan in scans:
-        scan.start()
-    for _ in range(20):
-        run("quick", 5)
-    for scan in scans:
-        scan.join()
-    # The other scan neither waited for the end of the long one nor kept it waiting until its own.
-    last_of_long = len(looked_at) - 1 - looked_at[::-1].index("long")
-    assert looked_at.index("other") < last_of_long
-    assert [name for name in looked_at if name != "quick"][-1] == "long"
-    assert looked_at.count("quick") == 100
+    def run(name: str, source: Iterable[bytes]) -> None:
+        list(QUERIES.stream(partial(find, name, source), parse_query({"x": 0}), same, always))
+
+    def run_other() -> None:
+        # The long one comes on too, though its turn is over, and quick ones are done before either ends.
+        long_at_first = looked_at["long"]
+        run("other", until(lambda: quick_ones.is_set() and looked_at["long"] > long_at_first + 100))
+        other.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        scans = [pool.submit(run, "long", until(other.is_set)), pool.submit(run_other)]
+        for _ in range(20):
+            run("quick", documents(5, 10_000))
+        quick_ones.set()
+        for scan in scans:
+            scan.result()
+    assert looked_at["quick"] == 100

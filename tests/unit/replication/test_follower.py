@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from flowcept_service.replication.follower import Follower, FollowerSettings
 from flowcept_service.replication.status import ReplicaPhase
 from flowcept_service.server.stores import StoreAddress, now
 from flowcept_service.storage.replica import Replica, ReplicableStorage
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.stores import lmdb_address, opened, tasks
 
-SETTINGS = FollowerSettings(Retention(), first_pause=0.01, longest_pause=0.05, stop_seconds=0.3)
+SETTINGS = FollowerSettings(Retention(), first_pause=0.01, longest_pause=0.05, stop_seconds=PATIENCE)
+IMPATIENT = replace(SETTINGS, stop_seconds=0.1)
 
 
 class Faulty:
@@ -40,7 +41,7 @@ class Faulty:
 
     def apply(self, batch: ReplicaBatch) -> None:
         self.attempts += 1
-        if not self.free.wait(30):
+        if not self.free.wait(2 * PATIENCE):
             raise AssertionError("nobody let go of the replica")
         if self.error is not None:
             raise self.error
@@ -139,19 +140,18 @@ def test_a_replica_that_fails_is_tried_again_and_the_primary_goes_on(pair: Pair,
 
 
 def test_a_replica_that_hangs_blocks_nobody(pair: Pair) -> None:
-    follower = pair.follow()
+    follower = pair.follow(IMPATIENT)
     eventually(is_level(follower))
     assert pair.faulty is not None
     pair.faulty.free.clear()
     pair.primary.records.write(tasks(0, 10))
     eventually(lambda: pair.faulty is not None and pair.faulty.attempts > 1)
 
-    began = time.monotonic()
+    # It hangs for longer than this test may last.
     for start in range(10, 1000, 10):
         pair.primary.records.write(tasks(start, 10))
     pair.primary.sweep(Retention(), now())
 
-    assert time.monotonic() - began < 20
     status = follower.status()
     assert status.lag_events == 1000
     assert follower.stop() is False  # and it returns, so that the service can end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from structlog.testing import CapturingLogger
 
 from flowcept.errors import UnavailableError
+from flowcept_service.security import keys
 from flowcept_service.security.issuer import FetchError
 from flowcept_service.security.keys import KEPT_SECONDS, MOST_WAITING, PAUSE_SECONDS, KeyRing, usable_keys
 from tests.support.conditions import eventually
@@ -96,16 +96,17 @@ def test_while_no_key_was_ever_fetched_a_call_may_be_repeated(issuer: Published)
     assert issuer.knows("first")
 
 
-def test_while_keys_are_fetched_known_ones_are_used_and_few_calls_wait(issuer: Published) -> None:
+def test_while_keys_are_fetched_known_ones_are_used_and_few_calls_wait(
+    issuer: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "WAIT_SECONDS", 3600.0)  # who waits does so for longer than this test may last
     assert issuer.knows("first")
     issuer.now += PAUSE_SECONDS
     issuer.answers.clear()
     with ThreadPoolExecutor(MOST_WAITING + 1) as threads:
         waiting = [threads.submit(issuer.ring.find, f"forged-{n}") for n in range(MOST_WAITING + 1)]
         eventually(lambda: any(call.done() for call in waiting))
-        started = time.monotonic()
         assert issuer.knows("first")
-        assert time.monotonic() - started < 1.0
         issuer.answers.set()
     outcomes = [call.exception() for call in waiting]
     assert [type(outcome) for outcome in outcomes if outcome is not None] == [UnavailableError]

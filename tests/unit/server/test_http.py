@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 
 import pytest
 
 from flowcept_service.server.http import MAX_CONNECTIONS, HttpServer, Page, Request
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 
 SECONDS = 0.3
 
@@ -24,16 +24,32 @@ def broken(request: Request) -> Page:
     raise ZeroDivisionError("secret detail")
 
 
+@contextmanager
+def serving(seconds: float) -> Iterator[HttpServer]:
+    """A server on whose connections nothing may last longer than that."""
+    pages = {"/hello": hello, "/broken": broken, "/large": lambda _: Page(HTTPStatus.OK, bytes(64 << 20))}
+    server = HttpServer("127.0.0.1", 0, pages, seconds)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    server = HttpServer("127.0.0.1", 0, {"/hello": hello, "/broken": broken}, SECONDS)
-    server.start()
-    yield server
-    server.close()
+    with serving(PATIENCE) as server:
+        yield server
+
+
+@pytest.fixture
+def impatient() -> Iterator[HttpServer]:
+    with serving(SECONDS) as server:
+        yield server
 
 
 def ask(server: HttpServer, method: str, path: str, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     connection.request(method, path, headers=headers)
     response = connection.getresponse()
     try:
@@ -42,8 +58,16 @@ def ask(server: HttpServer, method: str, path: str, **headers: str) -> tuple[int
         connection.close()
 
 
+def answers(server: HttpServer) -> bool:
+    """Whether a request is answered; a busy machine may take longer than an impatient server waits."""
+    try:
+        return ask(server, "GET", "/hello")[0] == HTTPStatus.OK
+    except (ConnectionError, http.client.HTTPException):
+        return False
+
+
 def connect(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 def test_a_page_is_made_anew_for_each_request(server: HttpServer) -> None:
@@ -70,8 +94,8 @@ def test_a_defect_in_a_page_shows_nothing_of_itself(server: HttpServer) -> None:
     assert (status, b"secret" in body) == (HTTPStatus.INTERNAL_SERVER_ERROR, False)
 
 
-def test_a_client_that_never_ends_its_request_is_cut_off(server: HttpServer) -> None:
-    with connect(server) as slow:
+def test_a_client_that_never_ends_its_request_is_cut_off(impatient: HttpServer) -> None:
+    with connect(impatient) as slow:
         slow.sendall(b"GET /hello HTTP/1.1\r\nX-Slow: ")
         while True:
             try:
@@ -84,7 +108,7 @@ def test_a_client_that_never_ends_its_request_is_cut_off(server: HttpServer) -> 
                 break
             else:
                 break
-    assert ask(server, "GET", "/hello")[0] == HTTPStatus.OK
+    eventually(lambda: answers(impatient))
 
 
 def test_more_connections_than_are_allowed_are_closed_and_the_server_recovers(server: HttpServer) -> None:
@@ -93,17 +117,17 @@ def test_more_connections_than_are_allowed_are_closed_and_the_server_recovers(se
             opened.enter_context(connect(server)).sendall(b"GET")
         with connect(server) as further:
             assert _ended(further)
-    assert ask(server, "GET", "/hello")[0] == HTTPStatus.OK
+    eventually(lambda: answers(server))
 
 
 @pytest.mark.parametrize(
     "nonsense", [b"\x00\xff\x16\x03\x01" * 50 + b"\n", b"GET " + b"/" * 70_000, b"\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\n"]
 )
-def test_nonsense_is_answered_or_cut_off(server: HttpServer, nonsense: bytes) -> None:
-    with connect(server) as client:
+def test_nonsense_is_answered_or_cut_off(impatient: HttpServer, nonsense: bytes) -> None:
+    with connect(impatient) as client:
         client.sendall(nonsense)
         assert _ended(client)
-    assert ask(server, "GET", "/hello")[0] == HTTPStatus.OK
+    eventually(lambda: answers(impatient))
 
 
 def test_closing_does_not_wait_for_clients() -> None:
@@ -126,11 +150,8 @@ def _ended(client: socket.socket) -> bool:
     return True
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
-    server = HttpServer("127.0.0.1", 0, {"/large": lambda _: Page(HTTPStatus.OK, bytes(64 << 20))}, SECONDS)
-    server.start()
-    with connect(server) as idle:
+def test_a_client_that_does_not_read_its_answer_is_cut_off(impatient: HttpServer) -> None:
+    with connect(impatient) as idle:
         idle.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-        eventually(lambda: server.connections == 1)
-        eventually(lambda: server.connections == 0)
-    server.close()
+        assert idle.recv(1), "it is being answered"
+        eventually(lambda: impatient.connections == 0)

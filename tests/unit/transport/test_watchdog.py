@@ -41,9 +41,13 @@ def test_the_watchdog_looks_by_itself() -> None:
 
 
 def test_a_stream_that_has_ended_is_forgotten() -> None:
-    broken = threading.Event()
-    watchdog = Watchdog(0.02, lambda: 0.0)
-    watch = watchdog.watch(broken.set)
+    forgotten, looked = threading.Event(), threading.Event()
+    now = [0.0]
+    watchdog = Watchdog(0.02, lambda: now[0])
+    watch = watchdog.watch(forgotten.set)
     watch.arm()
     watchdog.forget(watch)
-    assert not broken.wait(0.1)
+    watchdog.watch(looked.set).arm()
+    now[0] = 3600.0
+    assert looked.wait(PATIENCE)
+    assert not forgotten.is_set()
