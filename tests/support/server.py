@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +15,8 @@ from flowcept_service.config import LogOptions, ServiceSettings
 from flowcept_service.server.composition import compose
 from flowcept_service.server.logs import configure_logging
 from flowcept_service.server.service import Service
-
-START_SECONDS = 30.0
+from tests.support.conditions import PATIENCE, eventually
+from tests.support.ports import ReservedPort
 
 
 @contextmanager
@@ -62,7 +60,7 @@ class ServerProcess:
         self._ready = directory / "ready.json"
         self._arguments = arguments
         self._environ = {**os.environ, **(environ or {})}
-        self._port = 0
+        self._port = ReservedPort()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -76,7 +74,7 @@ class ServerProcess:
     @property
     def target(self) -> str:
         """The address for clients; the same after a restart."""
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self._port.number}"
 
     @property
     def pid(self) -> int:
@@ -94,12 +92,9 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the service did not start:\n{self.log.read_text()}")
-            time.sleep(0.01)
-        self._port = json.loads(self._ready.read_text())["port"]
+        process = self._process
+        eventually(lambda: self._ready.exists() or process.poll() is not None)
+        assert process.poll() is None, f"the service did not start:\n{self.log.read_text()}"
 
     def kill(self) -> None:
         """SIGKILL: nothing of what it was about to do happens."""
@@ -116,7 +111,7 @@ class ServerProcess:
         """Send a signal."""
         self._running().send_signal(number)
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until it has ended; its exit code."""
         return self._running().wait(timeout)
 

@@ -19,9 +19,9 @@ from flowcept_service.domain.records import Collection
 from flowcept_service.query import parse_query
 from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 from tests.conformance.harness import BsonEventEncoder, task
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.mongod import Mongod, find_mongod
-from tests.support.ports import free_port
+from tests.support.ports import ReservedPort
 
 
 def opened(uri: str, **settings: Any) -> MongodbStorage:
@@ -31,13 +31,14 @@ def opened(uri: str, **settings: Any) -> MongodbStorage:
 @contextmanager
 def lone_mongod(directory: Path, *arguments: str) -> Iterator[str]:
     """A server that belongs to no replica set."""
-    port = free_port()
+    held = ReservedPort()
+    port = held.number
     command = [str(find_mongod()), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"]
     with (directory / "mongod.log").open("wb") as log:
         process = subprocess.Popen([*command, "--nounixsocket", *arguments], stdout=log, stderr=log)
     try:
         with MongoClient[dict[str, Any]](
-            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=20_000
+            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=int(PATIENCE * 1000)
         ) as client:
             client.admin.command("hello")
         yield f"127.0.0.1:{port}"
