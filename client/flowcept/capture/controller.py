@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowcept import buffer_file
+from flowcept.capture.buffer_access import BufferAccess
+from flowcept.capture.code_description import CodeDescription
 from flowcept.capture.context import (
     current_campaign_id,
     current_session,
@@ -24,16 +25,11 @@ from flowcept.capture.session import CaptureSession
 from flowcept.capture.task import error_text
 from flowcept.config import ClientSettings
 from flowcept.errors import PreconditionError, UnsupportedError, shorten
-from flowcept.host import code_repository
 from flowcept.records import AgentObject, WorkflowObject
 from flowcept.vocabulary import Status
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from flowcept.db import DBAPI
-
-_GIT_PATIENCE = 3.0  # seconds that the end of a run waits for the description of its code
 
 
 class _Db:
@@ -44,14 +40,6 @@ class _Db:
         from flowcept.db import default_db
 
         return default_db()
-
-
-class _Buffer:
-    """``buffer`` of an instance: the messages of its run. Of the class: of the run that captures here."""
-
-    def __get__(self, instance: Flowcept | None, owner: type) -> list[dict[str, object]] | None:
-        session = current_session() if instance is None else instance.session
-        return None if session is None else session.buffer.messages()
 
 
 class _FlowceptType(type):
@@ -73,7 +61,7 @@ class _FlowceptType(type):
         return current_session() is not None
 
 
-class Flowcept(metaclass=_FlowceptType):
+class Flowcept(BufferAccess, metaclass=_FlowceptType):
     """The run of one workflow: publishes its start, its end and what is captured in between.
 
     ::
@@ -113,9 +101,6 @@ class Flowcept(metaclass=_FlowceptType):
     db = _Db()
     """Blobs and records, over one connection to the service that is opened on first use."""
 
-    buffer = _Buffer()
-    """The messages so far, oldest first, as far as they are kept; None when nothing runs."""
-
     def __init__(  # noqa: PLR0917 - the order of the Flowcept library, whose callers pass positions
         self,
         interceptors: list[str] | str | None = None,
@@ -138,7 +123,7 @@ class Flowcept(metaclass=_FlowceptType):
         publisher: PublisherFactory | None = None,
     ) -> None:
         _refuse_other_interceptors(interceptors)
-        self._settings = settings if settings is not None else ClientSettings.load()
+        super().__init__(settings if settings is not None else ClientSettings.load())
         self._publisher = publisher
         self.enabled = self._settings.capture.enabled
         self.is_started = False
@@ -155,20 +140,12 @@ class Flowcept(metaclass=_FlowceptType):
         self._start_persistence = start_persistence
         self._check_safe_stops = check_safe_stops
         self._saves_workflow = save_workflow
-        self._run: CaptureRun | None = None
         self._covered: CaptureSession | None = None
-        self._describer: threading.Thread | None = None
+        self._description: CodeDescription | None = None
         self._process = 0
         wanted = self._settings.buffer_file.delete_previous_file if delete_buffer_file is None else delete_buffer_file
         if wanted:
             buffer_file.delete(self._settings.buffer_file.path)
-
-    @property
-    def session(self) -> CaptureSession | None:
-        """What captures while the run is on; None before and after."""
-        return None if self._run is None else self._run.session
-
-    # Start and end
 
     def start(self) -> Self:
         """Begin the run. Does nothing when it has begun, or when instrumentation is disabled."""
@@ -182,17 +159,13 @@ class Flowcept(metaclass=_FlowceptType):
         self._process = os.getpid()
         self._covered = enter_session(run.session)
         self.is_started = True
-        atexit.register(self._stop_at_exit)
+        atexit.register(self.stop)
         if self.agent_name is not None:
             self.agent_id = self.save_agent(name=self.agent_name, agent_id=self.agent_id)
         if self._saves_workflow:
             run.session.emit_record(self._workflow(run.session).to_dict())
             if self._settings.capture.enrich_messages:
-                # Asking git takes milliseconds, on a slow file system seconds.
-                self._describer = threading.Thread(
-                    target=self._describe_code, args=(run.session, Path.cwd()), name="flowcept-git", daemon=True
-                )
-                self._describer.start()
+                self._description = CodeDescription(run.session, Path.cwd())
         return self
 
     def stop(self) -> None:
@@ -217,8 +190,8 @@ class Flowcept(metaclass=_FlowceptType):
             return
         in_child = os.getpid() != self._process
         if self._saves_workflow and not in_child:
-            if self._describer is not None:
-                self._describer.join(_GIT_PATIENCE)
+            if self._description is not None:
+                self._description.wait()
             end = WorkflowObject(workflow_id=self.current_workflow_id)
             end.ended_at = run.session.clock()
             end.status = Status.FINISHED if error is None else Status.ERROR
@@ -227,11 +200,8 @@ class Flowcept(metaclass=_FlowceptType):
         leave_session(run.session, self._covered)
         self._covered = None
         self.is_started = False
-        atexit.unregister(self._stop_at_exit)
+        atexit.unregister(self.stop)
         run.close(in_child=in_child)
-
-    def _stop_at_exit(self) -> None:
-        self._end(None)
 
     def _open_publisher(self) -> PublisherFactory:
         if self._publisher is not None:
@@ -258,13 +228,6 @@ class Flowcept(metaclass=_FlowceptType):
         if session.telemetry is not None and session.telemetry.describes_machine:
             workflow.machine_info = {session.facts["hostname"]: session.telemetry.machine_info()}
         return workflow
-
-    def _describe_code(self, session: CaptureSession, directory: Path) -> None:
-        found = code_repository(directory)
-        if found is not None:
-            workflow = WorkflowObject(workflow_id=session.workflow_id)
-            workflow.code_repository = dict(found)
-            session.emit_record(workflow.to_dict())
 
     def save_agent(
         self,
@@ -303,83 +266,6 @@ class Flowcept(metaclass=_FlowceptType):
         session.emit_record(agent.to_dict())
         return str(agent.agent_id)
 
-    # Buffer files
-
-    def get_buffer(self, return_df: bool = False) -> list[dict[str, Any]] | pd.DataFrame:
-        """The messages of this run so far, oldest first; empty when it is not running.
-
-        Args:
-            return_df: Give a data frame with a column for each nested field instead. Needs pandas.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed.
-        """
-        messages = self.buffer or []
-        return buffer_file.data_frame(messages, normalize=True) if return_df else messages
-
-    def dump_buffer(self, path: str | Path | None = None) -> None:
-        """Write the messages of this run so far to a file of JSON Lines, over what was there.
-
-        Args:
-            path: The file; the one from the settings when not given.
-
-        Raises:
-            PreconditionError: The run is not running, so there are no messages.
-            OSError: The file cannot be written.
-        """
-        if self._run is None:
-            raise PreconditionError(
-                "There are no messages to dump: dump_buffer works within `with Flowcept(...) as flowcept`; at its end "
-                "the file is written by itself when project.dump_buffer.enabled is true.",
-            )
-        default = buffer_file.run_path(self._settings.buffer_file, self.current_workflow_id)
-        buffer_file.dump(default if path is None else Path(path), self._run.messages())
-
-    @staticmethod
-    def read_buffer_file(  # noqa: PLR0917 - the order of the Flowcept library, whose callers pass positions
-        file_path: str | Path | None = None,
-        return_df: bool = False,
-        normalize_df: bool = False,
-        consolidate: bool = False,
-        workflow_id: str | None = None,
-        cleanup_files: bool = True,
-    ) -> list[dict[str, Any]] | pd.DataFrame:
-        """The messages of a buffer file; see :func:`flowcept.buffer_file.read`.
-
-        Args:
-            file_path: The file; the one from the settings when not given.
-            return_df: Give a data frame instead of a list. Needs pandas.
-            normalize_df: With ``return_df``: a column for each nested field, named with dots.
-            consolidate: Bring the split files of ``workflow_id`` together first, and read the result.
-            workflow_id: Whose split files.
-            cleanup_files: Delete the split files once they are consolidated.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            InvalidArgumentError: A line is not valid JSON, or ``workflow_id`` is missing.
-            ModuleNotFoundError: pandas is not installed.
-        """
-        return buffer_file.read(
-            _default_path() if file_path is None else Path(file_path),
-            return_df=return_df,
-            normalize_df=normalize_df,
-            consolidate=consolidate,
-            workflow_id=workflow_id,
-            cleanup_files=cleanup_files,
-        )
-
-    @staticmethod
-    def delete_buffer_file(path: str | Path | None = None) -> None:
-        """Delete a buffer file; it is no error when there is none.
-
-        Args:
-            path: The file; the one from the settings when not given.
-
-        Raises:
-            OSError: It is there and cannot be deleted.
-        """
-        buffer_file.delete(_default_path() if path is None else Path(path))
-
     @staticmethod
     def connect(target: str | None = None, **settings: Any) -> DBAPI:
         """What ``Flowcept.db`` offers, for another service; see :meth:`flowcept.db.DBAPI.connect`.
@@ -397,10 +283,6 @@ class Flowcept(metaclass=_FlowceptType):
     def services_alive() -> bool:
         """Whether the service answers and can reach its database."""
         return bool(Flowcept.db.liveness_test())
-
-
-def _default_path() -> Path:
-    return ClientSettings.load().buffer_file.path
 
 
 def _refuse_other_interceptors(interceptors: list[str] | str | None) -> None:
