@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from flowcept.v1.provenance_service_pb2 import AcknowledgeRequest, PublishRequest
+from flowcept.v1.provenance_service_pb2 import AcknowledgeRequest, DeleteConsumerRequest, PublishRequest
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.replication.status import ReplicaPhase, ReplicaStatus
 from flowcept_service.server.metrics.definitions import COPYING, DEFINITIONS, FOLLOWER_PHASE
@@ -147,6 +147,16 @@ def test_the_slowest_durable_consumer_is_told_without_its_name(service: Service,
     found = scrape(service)
     assert (found.value("flowcept_consumers"), found.value("flowcept_consumer_lag_events")) == (2, 6)
     assert "slow-one" not in str(found.families)
+
+
+def test_a_consumer_that_was_deleted_lags_no_more(service: Service, provenance: ProvenanceStub) -> None:
+    provenance.Publish(PublishRequest(messages=[task(f"t{n}") for n in range(9)]))
+    provenance.Acknowledge(AcknowledgeRequest(consumer="abandoned", sequence=1))
+    provenance.DeleteConsumer(DeleteConsumerRequest(consumer="abandoned"))
+    service.observation.probe.look()
+    found = scrape(service)
+    assert found.value("flowcept_consumers") == 0
+    assert found.value("flowcept_consumer_lag_events") == 0
 
 
 def test_sweeps_are_counted_with_what_they_removed(service: Service, blobs: Blobs, tmp_path: Path) -> None:

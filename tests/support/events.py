@@ -86,3 +86,6 @@ class MemoryLog:
     def acknowledge(self, consumer: str, sequence: int) -> int:
         self._positions[consumer] = max(sequence, self._positions.get(consumer, 0))
         return self._positions[consumer]
+
+    def delete_consumer(self, consumer: str) -> int | None:
+        return self._positions.pop(consumer, None)

@@ -16,6 +16,7 @@ from flowcept.cli._session import Session
 
 COMMANDS = {
     "blob": "flowcept.cli.blob:blob",
+    "consumer": "flowcept.cli.consumer:consumer",
     "events": "flowcept.cli.events:events",
     "health": "flowcept.cli.health:health",
     "query": "flowcept.cli.query:query",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowcept.db._base import ServiceBound
-from flowcept.transport import EventSelection, Start, Subscription, acknowledge, subscribe
+from flowcept.transport import EventSelection, Start, Subscription, acknowledge, delete_consumer, subscribe
 
 
 class EventMethods(ServiceBound):
@@ -55,3 +55,16 @@ class EventMethods(ServiceBound):
             OutOfRangeError: SEQUENCE_NOT_REACHED: the log does not reach that far.
         """
         return acknowledge(self.connection, consumer, sequence)
+
+    def delete_consumer(self, consumer: str) -> int:
+        """Delete a durable consumer that nobody needs any more: the service forgets how far it has come.
+
+        Stop whoever reads under its name first: the next subscription or acknowledgement would make it anew.
+
+        Returns:
+            The sequence that it had acknowledged.
+
+        Raises:
+            NotFoundError: CONSUMER_NOT_FOUND: there is no such consumer.
+        """
+        return delete_consumer(self.connection, consumer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowcept.transport._connection import Connection
-from flowcept.transport._delete import Deleted, delete_records
+from flowcept.transport._delete import Deleted, delete_consumer, delete_records
 from flowcept.transport._digest import Digest
 from flowcept.transport._download import Download
 from flowcept.transport._event import Event, EventAction, EventKind
@@ -42,6 +42,7 @@ __all__ = [
     "UploadNotResumableError",
     "acknowledge",
     "as_source",
+    "delete_consumer",
     "delete_records",
     "download_to_file",
     "publish",

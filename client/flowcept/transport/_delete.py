@@ -1,4 +1,4 @@
-"""Deleting records."""
+"""Deleting records and durable consumers."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def delete_records(
     request = pb.DeleteRecordsRequest(workflow_id=workflow_id, campaign_id=campaign_id)
     response = connection.call_unrepeatable(lambda stubs: stubs.provenance.DeleteRecords, request)
     return Deleted(response.task_count, response.workflow_count, response.agent_count)
+
+
+def delete_consumer(connection: Connection, consumer: str) -> int:
+    """Delete a durable consumer; the sequence that it had acknowledged.
+
+    Raises:
+        NotFoundError: CONSUMER_NOT_FOUND.
+        InvalidArgumentError: The name is not valid.
+    """
+    request = pb.DeleteConsumerRequest(consumer=consumer)
+    return connection.call_unrepeatable(lambda stubs: stubs.provenance.DeleteConsumer, request).sequence

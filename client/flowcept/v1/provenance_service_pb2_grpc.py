@@ -60,6 +60,11 @@ class ProvenanceStub(object):
                 request_serializer=flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeRequest.SerializeToString,
                 response_deserializer=flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeResponse.FromString,
                 _registered_method=True)
+        self.DeleteConsumer = channel.unary_unary(
+                '/flowcept.v1.Provenance/DeleteConsumer',
+                request_serializer=flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerRequest.SerializeToString,
+                response_deserializer=flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerResponse.FromString,
+                _registered_method=True)
         self.DeleteRecords = channel.unary_unary(
                 '/flowcept.v1.Provenance/DeleteRecords',
                 request_serializer=flowcept_dot_v1_dot_provenance__service__pb2.DeleteRecordsRequest.SerializeToString,
@@ -131,6 +136,19 @@ class ProvenanceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteConsumer(self, request, context):
+        """Deletes a durable consumer that nobody needs any more: its position is forgotten, and no longer counted as the one
+        that is the furthest behind. Stop whoever reads under its name first: the next subscription or acknowledgement
+        would make it anew. No event and no subscription under way is touched.
+
+        Errors: NOT_FOUND (CONSUMER_NOT_FOUND). INVALID_ARGUMENT.
+
+        Scope: `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRecords(self, request, context):
         """Deletes the tasks, workflows and agents of a workflow execution or of a campaign. Each deletion is an event. Blob
         objects are not touched.
@@ -165,6 +183,11 @@ def add_ProvenanceServicer_to_server(servicer, server):
                     servicer.Acknowledge,
                     request_deserializer=flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeRequest.FromString,
                     response_serializer=flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeResponse.SerializeToString,
+            ),
+            'DeleteConsumer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConsumer,
+                    request_deserializer=flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerRequest.FromString,
+                    response_serializer=flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerResponse.SerializeToString,
             ),
             'DeleteRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRecords,
@@ -286,6 +309,33 @@ class Provenance(object):
             '/flowcept.v1.Provenance/Acknowledge',
             flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeRequest.SerializeToString,
             flowcept_dot_v1_dot_provenance__service__pb2.AcknowledgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConsumer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowcept.v1.Provenance/DeleteConsumer',
+            flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerRequest.SerializeToString,
+            flowcept_dot_v1_dot_provenance__service__pb2.DeleteConsumerResponse.FromString,
             options,
             channel_credentials,
             insecure,

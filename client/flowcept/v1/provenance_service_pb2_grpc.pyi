@@ -78,6 +78,15 @@ class ProvenanceStub:
 
     Scope: `read`.
     """
+    DeleteConsumer: _grpc.UnaryUnaryMultiCallable[_provenance_service_pb2.DeleteConsumerRequest, _provenance_service_pb2.DeleteConsumerResponse]
+    """Deletes a durable consumer that nobody needs any more: its position is forgotten, and no longer counted as the one
+    that is the furthest behind. Stop whoever reads under its name first: the next subscription or acknowledgement
+    would make it anew. No event and no subscription under way is touched.
+
+    Errors: NOT_FOUND (CONSUMER_NOT_FOUND). INVALID_ARGUMENT.
+
+    Scope: `read`.
+    """
     DeleteRecords: _grpc.UnaryUnaryMultiCallable[_provenance_service_pb2.DeleteRecordsRequest, _provenance_service_pb2.DeleteRecordsResponse]
     """Deletes the tasks, workflows and agents of a workflow execution or of a campaign. Each deletion is an event. Blob
     objects are not touched.
@@ -134,6 +143,15 @@ class ProvenanceAsyncStub(ProvenanceStub):
     consumer comes into being with its first subscription or acknowledgement.
 
     Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+    Scope: `read`.
+    """
+    DeleteConsumer: _aio.UnaryUnaryMultiCallable[_provenance_service_pb2.DeleteConsumerRequest, _provenance_service_pb2.DeleteConsumerResponse]  # type: ignore[assignment]
+    """Deletes a durable consumer that nobody needs any more: its position is forgotten, and no longer counted as the one
+    that is the furthest behind. Stop whoever reads under its name first: the next subscription or acknowledgement
+    would make it anew. No event and no subscription under way is touched.
+
+    Errors: NOT_FOUND (CONSUMER_NOT_FOUND). INVALID_ARGUMENT.
 
     Scope: `read`.
     """
@@ -214,6 +232,21 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
         consumer comes into being with its first subscription or acknowledgement.
 
         Errors: OUT_OF_RANGE (SEQUENCE_NOT_REACHED: the log does not reach that far). INVALID_ARGUMENT.
+
+        Scope: `read`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteConsumer(
+        self,
+        request: _provenance_service_pb2.DeleteConsumerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provenance_service_pb2.DeleteConsumerResponse, _abc.Awaitable[_provenance_service_pb2.DeleteConsumerResponse]]:
+        """Deletes a durable consumer that nobody needs any more: its position is forgotten, and no longer counted as the one
+        that is the furthest behind. Stop whoever reads under its name first: the next subscription or acknowledgement
+        would make it anew. No event and no subscription under way is touched.
+
+        Errors: NOT_FOUND (CONSUMER_NOT_FOUND). INVALID_ARGUMENT.
 
         Scope: `read`.
         """

@@ -10,9 +10,9 @@ class Scope(StrEnum):
     """A right. They do not contain one another: a principal that may write but not read is possible."""
 
     READ = "read"
-    """Read metadata, payloads, records and events."""
+    """Read metadata, payloads, records and events; move and delete durable consumers."""
     PUBLISH = "publish"
-    """Publish messages, and move durable consumers."""
+    """Publish messages."""
     WRITE = "write"
     """Upload payloads and change objects."""
     ADMIN = "admin"

@@ -101,3 +101,5 @@ class ReplicaBatch:
     """Results of requests besides those of ``blocks``."""
     consumers: Mapping[str, int] = field(default_factory=dict)
     """Positions of consumers to set, backward too."""
+    deleted_consumers: Sequence[str] = ()
+    """Consumers to forget; others than those of ``consumers``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from flowcept.errors import OutOfRangeError, shorten
+from flowcept.errors import NotFoundError, OutOfRangeError, Reason, shorten
 from flowcept_service.domain.events import LogBounds
 from flowcept_service.storage.contract import EventLog
 from flowcept_service.storage.refusals import check_held
@@ -50,6 +50,28 @@ def start_position(log: EventLog, start: Start, consumer: str) -> int:
         check_held(position, bounds)
     if consumer:
         log.acknowledge(consumer, position)
+    return position
+
+
+def delete_consumer(log: EventLog, consumer: str, called: str) -> int:
+    """Forget a durable consumer; the sequence that it had acknowledged.
+
+    Args:
+        log: The event log.
+        consumer: Name of the consumer in the log.
+        called: The name that its readers know it by, for the error.
+
+    Raises:
+        NotFoundError: CONSUMER_NOT_FOUND.
+    """
+    position = log.delete_consumer(consumer)
+    if position is None:
+        raise NotFoundError(
+            f"there is no durable consumer {shorten(called)}; `flowcept-service status` names those that are the "
+            "furthest behind",
+            reason=Reason.CONSUMER_NOT_FOUND,
+            consumer=called,
+        )
     return position
 
 

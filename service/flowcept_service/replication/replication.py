@@ -152,7 +152,7 @@ class Replication:
             self._apply(blocks)
             return True
         batch = self._consumer_batch(self._state.position)
-        if not batch.consumers:
+        if not (batch.consumers or batch.deleted_consumers):
             return False
         self._write(self._state, batch)
         return True
@@ -176,17 +176,18 @@ class Replication:
             self._write(state, replace(batch, rows=rows), events=events)
 
     def _consumer_batch(self, position: int) -> ReplicaBatch:
-        """The consumers that have moved, as far as the replica's log reaches."""
+        """The consumers that have moved, as far as the replica's log reaches, and those that are no more."""
         known = self._consumers
         reached = {name: min(sequence, position) for name, sequence in self._source.replica.consumers().items()}
         moved = {name: sequence for name, sequence in reached.items() if known.get(name) != sequence}
-        return ReplicaBatch(b"", consumers=moved)
+        return ReplicaBatch(b"", consumers=moved, deleted_consumers=[name for name in known if name not in reached])
 
     def _write(self, state: ReplicaState, batch: ReplicaBatch | None = None, *, events: int = 0) -> None:
         """Apply a batch, with the state that it leads to."""
         batch = replace(batch or ReplicaBatch(b""), state=state.encode())
         self._target.replica.apply(batch)
         self._state = state
-        self._consumers = {**self._consumers, **batch.consumers}
+        known = {**self._consumers, **batch.consumers}
+        self._consumers = {name: known[name] for name in known.keys() - set(batch.deleted_consumers)}
         self.meter.applied(rows=len(batch.rows), events=events)
         self.meter.reached(state)

@@ -24,8 +24,9 @@ REQUIRED_SCOPES: Final[Mapping[str, Scope]] = {
     "/flowcept.v1.BlobStore/DeleteObject": Scope.ADMIN,
     "/flowcept.v1.Provenance/Query": Scope.READ,
     "/flowcept.v1.Provenance/Subscribe": Scope.READ,
-    # Part of reading: a consumer says how far it has read.
+    # Part of reading: a consumer says how far it has read, and that it reads no more.
     "/flowcept.v1.Provenance/Acknowledge": Scope.READ,
+    "/flowcept.v1.Provenance/DeleteConsumer": Scope.READ,
     "/flowcept.v1.Provenance/Publish": Scope.PUBLISH,
     "/flowcept.v1.Provenance/DeleteRecords": Scope.ADMIN,
 }

@@ -11,6 +11,8 @@ from flowcept.v1.provenance_service_pb2 import (
     DESCRIPTOR,
     AcknowledgeRequest,
     AcknowledgeResponse,
+    DeleteConsumerRequest,
+    DeleteConsumerResponse,
     DeleteRecordsRequest,
     DeleteRecordsResponse,
     PublishRequest,
@@ -19,6 +21,7 @@ from flowcept.v1.provenance_service_pb2 import (
     SubscribeRequest,
 )
 from flowcept_service.domain.records import Collection
+from flowcept_service.events.consumers import delete_consumer
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.provenance.querying import Queries
@@ -76,6 +79,11 @@ class ProvenanceServicer:
         consumer = consumer_of(request.consumer, current_principal().campaigns)
         return AcknowledgeResponse(sequence=self._log.acknowledge(consumer, request.sequence))
 
+    def DeleteConsumer(self, request: DeleteConsumerRequest, context: grpc.ServicerContext) -> DeleteConsumerResponse:
+        """Forget a durable consumer."""
+        consumer = consumer_of(request.consumer, current_principal().campaigns)
+        return DeleteConsumerResponse(sequence=delete_consumer(self._log, consumer, request.consumer))
+
     def DeleteRecords(self, request: DeleteRecordsRequest, context: grpc.ServicerContext) -> DeleteRecordsResponse:
         """Delete the records of a workflow or campaign."""
         counts = self._records.delete(*deletion_of(request, current_principal().campaigns))
@@ -101,6 +109,9 @@ def provenance_handlers(servicer: ProvenanceServicer) -> grpc.GenericRpcHandler:
             "Subscribe": grpc.unary_stream_rpc_method_handler(servicer.Subscribe, SubscribeRequest.FromString),
             "Acknowledge": grpc.unary_unary_rpc_method_handler(
                 servicer.Acknowledge, AcknowledgeRequest.FromString, AcknowledgeResponse.SerializeToString
+            ),
+            "DeleteConsumer": grpc.unary_unary_rpc_method_handler(
+                servicer.DeleteConsumer, DeleteConsumerRequest.FromString, DeleteConsumerResponse.SerializeToString
             ),
             "DeleteRecords": grpc.unary_unary_rpc_method_handler(
                 servicer.DeleteRecords, DeleteRecordsRequest.FromString, DeleteRecordsResponse.SerializeToString

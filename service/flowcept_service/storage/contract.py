@@ -170,6 +170,9 @@ class EventLog(Protocol):
         Raises OutOfRangeError (SEQUENCE_NOT_REACHED).
         """
 
+    def delete_consumer(self, consumer: str) -> int | None:
+        """Forget a consumer; the position it had, or None when it is not known."""
+
 
 class Storage(Protocol):
     """A store with its four roles."""

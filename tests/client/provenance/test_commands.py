@@ -203,6 +203,18 @@ def test_a_named_consumer_goes_on_where_it_ended(run: Run, fresh: DBAPI) -> None
     assert ids == [["t0", "t1", "t2"], ["t3", "t4", "t5"]]
 
 
+def test_a_consumer_is_deleted_by_its_name(run: Run, fresh: DBAPI) -> None:
+    fresh.acknowledge("backup", 0)
+    target = fresh.connection.settings.target
+
+    partly = run("consumer", "rm", "backup", "nobody", "--json", target=target)
+
+    assert partly.code == 1
+    assert partly.lines == [{"consumer": "backup", "sequence": 0}]
+    assert json.loads(partly.err)["reason"] == "CONSUMER_NOT_FOUND"
+    assert run("consumer", "rm", "backup", target=target).code == 3
+
+
 def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) -> None:
     out = tmp_path / "events.jsonl"
     with out.open("wb") as file:

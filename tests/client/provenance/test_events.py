@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flowcept.db import DBAPI
-from flowcept.errors import InvalidArgumentError, OutOfRangeError, Reason, UnavailableError
+from flowcept.errors import InvalidArgumentError, NotFoundError, OutOfRangeError, Reason, UnavailableError
 from flowcept.transport import EventAction, EventKind, EventSelection, Subscription
 from tests.client.conftest import PATIENT, Connect
 from tests.support.conditions import PATIENCE, eventually
@@ -156,6 +156,18 @@ def test_a_sequence_that_is_not_reached_is_out_of_range(fresh: DBAPI) -> None:
         events.open()
 
     assert caught.value.reason is Reason.SEQUENCE_NOT_REACHED
+
+
+def test_a_deleted_consumer_is_made_anew_by_its_next_subscription(fresh: DBAPI) -> None:
+    fresh.publish(tasks(5))
+    fresh.acknowledge("c", 4)
+
+    assert fresh.delete_consumer("c") == 4
+
+    with pytest.raises(NotFoundError):
+        fresh.delete_consumer("c")
+    with fresh.events(0, consumer="c") as events:
+        assert [event.sequence for event in take(events, 5)] == [1, 2, 3, 4, 5]
 
 
 def test_a_durable_consumer_starts_behind_what_it_acknowledged(fresh: DBAPI) -> None:

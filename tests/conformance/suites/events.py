@@ -259,6 +259,38 @@ class ConsumerPositions:
 
         assert store.storage.events.position("c") == 2
 
+    def test_a_deleted_consumer_is_not_known_any_more(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1"), task("t2")])
+        store.storage.events.acknowledge("c", 2)
+        store.storage.events.acknowledge("other", 1)
+
+        assert store.storage.events.delete_consumer("c") == 2
+
+        assert store.storage.events.position("c") is None
+        assert store.storage.events.position("other") == 1
+        assert store.storage.state().consumers == 1
+
+    def test_a_consumer_that_is_not_known_cannot_be_deleted(self, store: StoreHarness) -> None:
+        store.storage.events.acknowledge("c", 0)
+
+        assert store.storage.events.delete_consumer("c") == 0
+        assert store.storage.events.delete_consumer("c") is None
+
+    def test_a_deleted_consumer_may_be_made_anew_further_back(self, store: StoreHarness) -> None:
+        store.storage.records.write([task("t1"), task("t2")])
+        store.storage.events.acknowledge("c", 2)
+
+        store.storage.events.delete_consumer("c")
+
+        assert store.storage.events.acknowledge("c", 1) == 1
+
+    def test_a_deletion_outlives_the_process(self, store: StoreHarness) -> None:
+        store.storage.events.acknowledge("c", 0)
+        store.storage.events.delete_consumer("c")
+        store.reopen()
+
+        assert store.storage.events.position("c") is None
+
     def test_racing_acknowledgements_end_at_the_furthest(self, store: StoreHarness) -> None:
         store.storage.records.write([task(f"t{n}") for n in range(40)])
 

@@ -201,6 +201,43 @@ class Following:
         assert copy.target.storage.events.position("reader") == 4
         assert not replication.step()
 
+    def test_deleted_consumers_follow_without_events(self, copy: Copy) -> None:
+        copy.source.storage.records.write([task(f"t{n}") for n in range(5)])
+        copy.source.storage.events.acknowledge("reader", 4)
+        copy.source.storage.events.acknowledge("other", 4)
+        replication = copy.run()
+
+        copy.source.storage.events.delete_consumer("reader")
+        assert replication.step()
+
+        assert copy.target.storage.events.position("reader") is None
+        assert copy.target.storage.events.position("other") == 4
+        assert not replication.step()
+
+    def test_a_consumer_that_was_deleted_while_nobody_followed_goes_too(self, copy: Copy) -> None:
+        copy.source.storage.records.write([task("t1")])
+        copy.source.storage.events.acknowledge("reader", 1)
+        copy.run()
+        copy.source.storage.events.delete_consumer("reader")
+        copy.source.storage.records.write([task("t2")])
+
+        copy.run()
+
+        assert copy.target.storage.events.position("reader") is None
+        copy.assert_equal()
+
+    def test_a_consumer_that_was_made_anew_follows_again(self, copy: Copy) -> None:
+        copy.source.storage.records.write([task(f"t{n}") for n in range(5)])
+        copy.source.storage.events.acknowledge("reader", 4)
+        replication = copy.run()
+        copy.source.storage.events.delete_consumer("reader")
+        replication.step()
+
+        copy.source.storage.events.acknowledge("reader", 4)
+        assert replication.step()
+
+        assert copy.target.storage.events.position("reader") == 4
+
     def test_a_version_that_was_overwritten_before_it_was_copied_is_skipped(self, copy: Copy) -> None:
         replication = copy.run()
         for n in range(3):

@@ -1,7 +1,12 @@
 from pathlib import Path
 
-from flowcept.errors import InvalidArgumentError, OutOfRangeError, Reason
-from flowcept.v1.provenance_service_pb2 import LOG_EDGE_EARLIEST, LOG_EDGE_LATEST, AcknowledgeRequest
+from flowcept.errors import InvalidArgumentError, NotFoundError, OutOfRangeError, Reason
+from flowcept.v1.provenance_service_pb2 import (
+    LOG_EDGE_EARLIEST,
+    LOG_EDGE_LATEST,
+    AcknowledgeRequest,
+    DeleteConsumerRequest,
+)
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from tests.rpc.provenance.conftest import connected
 from tests.support.provenance import batch, events_until, refused, subscribe, task
@@ -10,6 +15,10 @@ from tests.support.server import service_in_process
 
 def acknowledge(stub: ProvenanceStub, sequence: int, consumer: str = "c") -> int:
     return stub.Acknowledge(AcknowledgeRequest(consumer=consumer, sequence=sequence)).sequence
+
+
+def delete(stub: ProvenanceStub, consumer: str = "c") -> int:
+    return stub.DeleteConsumer(DeleteConsumerRequest(consumer=consumer)).sequence
 
 
 def publish(stub: ProvenanceStub, count: int) -> None:
@@ -68,6 +77,38 @@ def test_a_consumer_has_a_name(stub: ProvenanceStub) -> None:
         acknowledge(stub, 0, "")
     assert isinstance(errors[0], InvalidArgumentError)
     assert errors[0].metadata["field"] == "consumer"
+
+
+def test_a_deleted_consumer_tells_where_it_stood_and_begins_anew(stub: ProvenanceStub) -> None:
+    publish(stub, 3)
+    acknowledge(stub, 2)
+    assert delete(stub) == 2
+    assert consumed(stub, 3) == [1, 2, 3]
+
+
+def test_a_consumer_that_does_not_exist_cannot_be_deleted(stub: ProvenanceStub) -> None:
+    with refused() as errors:
+        delete(stub, "nobody")
+    assert isinstance(errors[0], NotFoundError)
+    assert (errors[0].reason, errors[0].metadata["consumer"]) == (Reason.CONSUMER_NOT_FOUND, "nobody")
+
+
+def test_a_consumer_to_delete_has_a_name(stub: ProvenanceStub) -> None:
+    with refused() as errors:
+        delete(stub, "")
+    assert isinstance(errors[0], InvalidArgumentError)
+    assert errors[0].metadata["field"] == "consumer"
+
+
+def test_a_subscription_goes_on_when_its_consumer_is_deleted(stub: ProvenanceStub) -> None:
+    publish(stub, 2)
+    stream = subscribe(stub, consumer="c", edge=LOG_EDGE_EARLIEST)
+    received = 0
+    while received < 2:
+        received += len(next(stream).events)
+    delete(stub)
+    publish(stub, 3)
+    assert [event.sequence for event in events_until(stream, 5)] == [3, 4, 5]
 
 
 def test_a_consumer_survives_a_restart_of_the_service_and_of_itself(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from flowcept.v1.blob_store_service_pb2 import (
 )
 from flowcept.v1.provenance_service_pb2 import (
     AcknowledgeRequest,
+    DeleteConsumerRequest,
     DeleteRecordsRequest,
     EventFilter,
     PublishResponse,
@@ -434,6 +435,10 @@ def test_a_durable_consumer_belongs_to_those_of_one_campaign(
     sequence = we.publish(name, campaign_id=OURS).last_sequence
     assert we.provenance.Acknowledge(AcknowledgeRequest(consumer=name, sequence=sequence - 1)).sequence == sequence - 1
     they.provenance.Acknowledge(AcknowledgeRequest(consumer=name, sequence=sequence))
+    assert they.provenance.DeleteConsumer(DeleteConsumerRequest(consumer=name)).sequence == sequence
+    assert failure(partial(they.provenance.DeleteConsumer, DeleteConsumerRequest(consumer=name)))[1] == (
+        "CONSUMER_NOT_FOUND"
+    )
     stream = subscribe(caller("we-too").provenance, consumer=name)
     response = next(response for response in stream if response.events)
     assert [event.id for event in response.events] == [name]

@@ -34,7 +34,7 @@ def test_calls_that_may_be_repeated_are_repeated_by_grpc() -> None:
 
 def test_deletions_uploads_and_publications_are_not_repeated_by_grpc() -> None:
     repeated = {method for _, method in methods(service_config(RetrySettings()))}
-    assert repeated.isdisjoint({"DeleteObject", "DeleteRecords", "Publish", "Upload"})
+    assert repeated.isdisjoint({"DeleteObject", "DeleteConsumer", "DeleteRecords", "Publish", "Upload"})
 
 
 def test_one_attempt_switches_repetition_off() -> None:

@@ -87,3 +87,16 @@ class LmdbEventLog:
             return max(sequence, known)
 
         return self._writer.submit(operation)
+
+    def delete_consumer(self, consumer: str) -> int | None:
+        """See ``EventLog.delete_consumer``."""
+        key = text_key(consumer)
+
+        def operation(txn: WriteTransaction) -> int | None:
+            data = txn.get(key, self._consumers)
+            if data is None:
+                return None
+            txn.delete(key, self._consumers)
+            return int(NUMBER.unpack(data)[0])
+
+        return self._writer.submit(operation)

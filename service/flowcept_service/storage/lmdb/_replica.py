@@ -188,6 +188,8 @@ class LmdbReplica:
             self._requests.put(txn, request.request_id, request.committed_at, request.result)
         for consumer, sequence in batch.consumers.items():
             txn.put(text_key(consumer), NUMBER.pack(sequence), self._consumers)
+        for consumer in batch.deleted_consumers:
+            txn.delete(text_key(consumer), self._consumers)
         txn.put(STATE_KEY, batch.state, self._environment.meta)
 
     def _change_records(self, txn: WriteTransaction, collection: Collection, rows: Sequence[RowChange]) -> None:

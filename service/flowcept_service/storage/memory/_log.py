@@ -120,6 +120,12 @@ class MemoryEventLog:
             self._consumers[consumer] = max(sequence, self._consumers.get(consumer, -1))
             return self._consumers[consumer]
 
+    def delete_consumer(self, consumer: str) -> int | None:
+        """See ``EventLog.delete_consumer``."""
+        with self.changed:
+            self.check_open()
+            return self._consumers.pop(consumer, None)
+
     def slowest_consumers(self, limit: int) -> tuple[int, tuple[ConsumerPosition, ...]]:
         """How many durable consumers there are, and those that are the furthest behind."""
         with self.changed:

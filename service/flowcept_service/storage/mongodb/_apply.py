@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bson import Binary, ObjectId
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from flowcept.errors import PreconditionError, Reason
@@ -61,11 +61,12 @@ def apply_batch(
     unit.messages += [message for block in batch.blocks for message in block.messages]
     flush(database, unit, (), session)
     last = _append(database, batch.blocks, base, session)
-    if batch.consumers:
-        database.collection(CONSUMERS).bulk_write(
-            [UpdateOne({"_id": name}, {"$set": {"position": at}}, upsert=True) for name, at in batch.consumers.items()],
-            session=session,
-        )
+    consumers: list[UpdateOne | DeleteOne] = [
+        *(UpdateOne({"_id": name}, {"$set": {"position": at}}, upsert=True) for name, at in batch.consumers.items()),
+        *(DeleteOne({"_id": name}) for name in batch.deleted_consumers),
+    ]
+    if consumers:
+        database.collection(CONSUMERS).bulk_write(consumers, session=session)
     database.collection(REPLICA).update_one(
         {"_id": STATE_ID}, {"$set": {"state": Binary(batch.state)}}, upsert=True, session=session
     )

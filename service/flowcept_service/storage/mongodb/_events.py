@@ -96,6 +96,12 @@ class MongodbEventLog:
             except DuplicateKeyError:  # two replicas made the consumer at once; now it is there
                 return self._advance(consumer, sequence)
 
+    def delete_consumer(self, consumer: str) -> int | None:
+        """See ``EventLog.delete_consumer``."""
+        with self._database.errors():
+            row = self._database.collection(CONSUMERS).find_one_and_delete({"_id": consumer})
+        return None if row is None else int(row["position"])
+
     def _advance(self, consumer: str, sequence: int) -> int:
         row = self._database.collection(CONSUMERS).find_one_and_update(
             {"_id": consumer},
