@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -105,6 +106,19 @@ def test_the_log_tells_where_it_listens_on_standard_error_as_json(server: Server
     eventually(lambda: "\n" in server.log.read_text())
     first = json.loads(server.log.read_text().splitlines()[0])
     assert (first["event"], first["address"], first["data_dir"]) == ("listening", server.target, str(server.data_dir))
+
+
+def test_the_ports_of_pages_and_probes_are_told_with_the_address(tmp_path: Path) -> None:
+    environ = {f"FLOWCEPT_SERVICE_{name}_LISTEN": "127.0.0.1:0" for name in ("HTTP", "HEALTH")}
+    with ServerProcess(tmp_path, "--log-format", "json", environ=environ) as server:
+        ready = json.loads((tmp_path / "ready.json").read_text())
+        with urlopen(f"http://127.0.0.1:{ready['http_port']}/readyz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"
+        with socket.create_connection(("127.0.0.1", ready["health_port"]), 10):
+            pass
+        eventually(lambda: "\n" in server.log.read_text())
+        first = json.loads(server.log.read_text().splitlines()[0])
+        assert (first["http_port"], first["health_port"]) == (ready["http_port"], ready["health_port"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

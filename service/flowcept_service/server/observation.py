@@ -73,6 +73,12 @@ class Observation:
         http = _http_server(options.http_listen, {**own, **pages})
         return cls(health, probe, metrics, tracing, http, server, port)
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports that are open, by what is there: whoever lets the system choose wants to be told."""
+        http = {} if self.http is None else {"http_port": self.http.port}
+        return http if self.health_server is None else {**http, "health_port": self.health_port}
+
     def start(self) -> None:
         """Look at the store, then begin to answer."""
         self.probe.start()

@@ -55,6 +55,7 @@ def run(settings: ServiceSettings) -> None:
         _log.info(
             "listening",
             address=service.target,
+            **service.observation.ports,
             store=settings.store,
             data_dir=str(settings.data_dir.absolute()),
             memory_kept=kept,
@@ -123,7 +124,7 @@ def _announced(service: Service, ready_file: Path | None) -> Iterator[None]:
     if ready_file is None:
         yield
         return
-    content = {"address": service.target, "port": service.port, "pid": os.getpid()}
+    content = {"address": service.target, "port": service.port, **service.observation.ports, "pid": os.getpid()}
     draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
