@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 import warnings
 
 import pytest
@@ -131,6 +132,18 @@ def test_what_is_no_model_is_refused(db: DBAPI) -> None:
         db.save_or_update_torch_model({"a": 1})  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(InvalidArgumentError, match=r"torch\.nn\.Module"):
         db.load_torch_model({"a": 1}, "any")  # type: ignore[arg-type]  # what the test is about
+
+
+def test_without_torch_it_is_said_what_to_install(db: DBAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in an environment that never had it: the module that imports it must not be there yet either.
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "flowcept.db._torch", raising=False)
+    monkeypatch.delattr("flowcept.db._torch", raising=False)
+
+    with pytest.raises(ModuleNotFoundError, match=r"flowcept-service\[torch\]"):
+        db.save_or_update_torch_model(Net())
+    with pytest.raises(ModuleNotFoundError, match=r"flowcept-service\[torch\]"):
+        db.load_torch_model(Net(), "any")
 
 
 def test_a_checkpoint_survives_a_broken_connection(service: str, connect: Connect) -> None:

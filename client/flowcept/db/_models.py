@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from flowcept.db._blob_object import BlobObject
@@ -105,8 +106,7 @@ class ModelMethods(BlobMethods):
             ModuleNotFoundError: torch is not installed; install the extra ``torch``.
             FlowceptError: As ``save_or_update_object``.
         """
-        from flowcept.db import _torch
-
+        _torch = _torch_support()
         options = SaveOptions(
             object_id=object_id,
             task_id=task_id,
@@ -146,9 +146,16 @@ class ModelMethods(BlobMethods):
             RuntimeError: The ``state_dict`` does not fit the model; from torch, with the names of the parameters.
             ModuleNotFoundError: torch is not installed; install the extra ``torch``.
         """
-        from flowcept.db import _torch
-
+        _torch = _torch_support()
         _torch.check_model(model)
         blob = self.get_blob_object(object_id, version)
         _torch.load_state(model, blob)
         return blob.to_dict()
+
+
+def _torch_support() -> ModuleType:
+    try:
+        from flowcept.db import _torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("Models need torch: pip install 'flowcept-service[torch]'.", name="torch") from error
+    return _torch
