@@ -194,6 +194,18 @@ def test_exit_codes_are_as_documented(run: Run, arguments: tuple[str, ...], code
     assert run(*arguments).code == code
 
 
+def test_health_warns_of_the_library_that_brings_the_same_package(run: Run, tmp_path: Path) -> None:
+    assert run("health").err == ""
+    installed = tmp_path / "flowcept-0.10.6.dist-info"  # found there, because the command runs in that directory
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: flowcept\nVersion: 0.10.6\n")
+
+    done = run("health")
+
+    assert done.code == 0
+    assert "'flowcept' 0.10.6 is installed beside 'flowcept-service'" in done.err
+
+
 def test_a_service_that_is_away_is_code_5(run: Run) -> None:
     for arguments in (("health",), ("blob", "ls"), ("blob", "put", "-")):
         away = run(*arguments, target="127.0.0.1:1", stdin=b"x")

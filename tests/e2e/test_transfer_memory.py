@@ -1,4 +1,4 @@
-"""2 GiB in both directions: neither process may hold more than a small part of it."""
+"""Large payloads in both directions: neither process may hold more than a small part of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 from tests.support.server import ServerProcess
 
 MIB = 1 << 20
-SIZE = 2 << 30
 LIMIT_MIB = 200
 
 CLIENT = """
@@ -64,17 +64,27 @@ def peak_mib(pid: int) -> float:
 
 @pytest.mark.timeout(300)
 def test_two_gigabytes_pass_in_bounded_memory_on_both_sides(tmp_path: Path) -> None:
+    passes_in_bounded_memory(tmp_path, 2 << 30)
+
+
+def test_payloads_pass_in_bounded_memory_to_and_from_mongodb(tmp_path: Path, mongodb_uri: str) -> None:
+    base, _, options = mongodb_uri.partition("?")
+    uri = f"{base.rstrip('/')}/memory_{uuid.uuid4().hex}?{options}"
+    passes_in_bounded_memory(tmp_path, 512 * MIB, "--store", "mongodb", "--mongodb-uri", uri)
+
+
+def passes_in_bounded_memory(tmp_path: Path, size: int, *arguments: str) -> None:
     payload = tmp_path / "payload"
     with payload.open("wb") as file:
-        file.truncate(SIZE)  # a hole: what is measured is the transfer, not the disk that the file comes from
-    with ServerProcess(tmp_path) as server:
+        file.truncate(size)  # a hole: what is measured is the transfer, not the disk that the file comes from
+    with ServerProcess(tmp_path, *arguments) as server:
         before = peak_mib(server.pid)
         put = client(server.target, "put", str(payload))
         streamed = client(server.target, "put-iterator", str(512 * MIB))
         after_uploads = peak_mib(server.pid) - before
         got = client(server.target, "get", "")
         after_download = peak_mib(server.pid) - before
-    assert put["size"] == got["size"] == SIZE
+    assert put["size"] == got["size"] == size
     grown = {
         "client, upload": put["grown"],
         "client, upload from an iterator": streamed["grown"],
