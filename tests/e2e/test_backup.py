@@ -9,7 +9,6 @@ import signal
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from flowcept_service.storage.replica import ReplicableStorage
 from tests.conformance.copying import contents
 from tests.support.backups import backed_up, filled
 from tests.support.blobs import KIB, Blobs, pattern
-from tests.support.conditions import eventually
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.provenance import batch, task
 from tests.support.server import ServerProcess
 from tests.support.stores import command, lmdb_address, opened, run_command, run_here, save
@@ -172,15 +171,14 @@ def under_load(server: ServerProcess) -> Iterator[Callable[[], int]]:
         finally:
             stop.set()
         for future in working:
-            future.result(30)
+            future.result(PATIENCE)
 
 
 def test_backups_under_load_lack_no_bytes(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, environ=SWEEPING) as server, under_load(server) as written:
         for number in range(5):
-            before = written()
-            while written() < before + 10:
-                time.sleep(0.01)
+            enough = written() + 10
+            eventually(lambda enough=enough: written() >= enough)  # type: ignore[misc]  # bound in this round
             backed_up(server.data_dir, tmp_path / f"backup{number}")
             checked = run_here("check", "--in-process", "--data-dir", str(server.data_dir), "--json")
             assert checked.json["clean"], checked.out

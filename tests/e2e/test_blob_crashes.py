@@ -6,12 +6,14 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 
 from tests.support.blobs import MIB, Blobs, chunks, commit, failure_of, header, pattern, sha256
+from tests.support.conditions import PATIENCE, eventually
 from tests.support.load import resume
 from tests.support.server import ServerProcess
 
@@ -22,6 +24,10 @@ QUICK = [
     ("grpc.max_reconnect_backoff_ms", 100),
     ("grpc.use_local_subchannel_pool", 1),
 ]
+
+
+STEP = 8 * MIB
+"""Becomes durable at once."""
 
 
 @pytest.fixture
@@ -39,19 +45,26 @@ def test_an_upload_survives_kills_at_any_moment(server: ServerProcess, seed: int
     moments = random.Random(seed)
     data = pattern(48 * MIB, seed=seed)
     with connected(server) as channel:
-        blobs = Blobs(channel)
-        uploading = threading.Thread(target=resume, args=(blobs, data, "upload", "object"))
+        uploading = threading.Thread(target=resume, args=(Blobs(channel), data, "upload", "object"), daemon=True)
         uploading.start()
-        for _ in range(3):
-            time.sleep(moments.uniform(0.0, 0.25))
+        for place in sorted(moments.randrange(len(data)) for _ in range(3)):
+            with connected(server) as watching:
+                eventually(partial(_has_reached, Blobs(watching), place))
+            time.sleep(moments.uniform(0.0, 0.1))  # anywhere within what follows
             server.restart()
             with connected(server) as fresh:
                 _assert_whole_or_absent(Blobs(fresh), data)
-        uploading.join(timeout=60)
+        uploading.join(PATIENCE)
         assert not uploading.is_alive()
     with connected(server) as channel:
         assert Blobs(channel).get() == data
         assert Blobs(channel).versions() == [0]
+
+
+def _has_reached(blobs: Blobs, place: int) -> bool:
+    """Whether so much of the upload is durable, or all of it."""
+    state = blobs.staged("upload")
+    return state.HasField("object") or state.staged_bytes > place - STEP
 
 
 def _assert_whole_or_absent(blobs: Blobs, data: bytes) -> None:
@@ -93,15 +106,17 @@ def test_kills_during_commits_leave_no_gap_and_no_duplicate(server: ServerProces
 
     with connected(server) as channel:
         blobs = Blobs(channel)
-        threads = [threading.Thread(target=write, args=(blobs, writer)) for writer in range(4)]
+        threads = [threading.Thread(target=write, args=(blobs, writer), daemon=True) for writer in range(4)]
         for thread in threads:
             thread.start()
         for _ in range(3):
-            time.sleep(moments.uniform(0.02, 0.2))
+            enough = len(written) + moments.randrange(1, 40)
+            eventually(lambda enough=enough: len(written) >= enough)  # type: ignore[misc]  # bound in this round
             server.restart()
         killed_enough.set()
         for thread in threads:
-            thread.join()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
     with connected(server) as channel:
         blobs = Blobs(channel)
         assert blobs.versions() == list(range(len(written)))[::-1]

@@ -43,6 +43,10 @@ class Tally:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
 
+    def has_everything(self) -> bool:
+        """Whether each thing was done at least once."""
+        return all(self.counts().values())
+
     def counts(self) -> dict[str, int]:
         return {name: value for name, value in vars(self).items() if name != "lock"}
 
