@@ -108,6 +108,14 @@ def test_the_log_tells_where_it_listens_on_standard_error_as_json(server: Server
     assert (first["event"], first["address"], first["data_dir"]) == ("listening", server.target, str(server.data_dir))
 
 
+def test_a_misspelt_variable_is_told_at_the_start(tmp_path: Path) -> None:
+    environ = {"FLOWCEPT_SERVICE_MAX_UPLOAD": "3"}
+    with ServerProcess(tmp_path, "--log-format", "json", environ=environ) as server:
+        first = json.loads(server.log.read_text().splitlines()[0])
+        assert (first["level"], first["variable"]) == ("warning", "FLOWCEPT_SERVICE_MAX_UPLOAD")
+        assert first["meant"] == "FLOWCEPT_SERVICE_MAX_UPLOADS"
+
+
 def test_the_ports_of_pages_and_probes_are_told_with_the_address(tmp_path: Path) -> None:
     environ = {f"FLOWCEPT_SERVICE_{name}_LISTEN": "127.0.0.1:0" for name in ("HTTP", "HEALTH")}
     with ServerProcess(tmp_path, "--log-format", "json", environ=environ) as server:

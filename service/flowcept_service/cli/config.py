@@ -13,7 +13,7 @@ import click
 from flowcept.config_values import Secret
 from flowcept.errors import FlowceptError
 from flowcept_service.cli.exits import exit_code
-from flowcept_service.config import ServiceSettings, settings_table
+from flowcept_service.config import ServiceSettings, misspelt_variables, settings_table
 
 
 @click.command()
@@ -25,6 +25,8 @@ def config(*, as_json: bool) -> None:
     except FlowceptError as error:
         click.echo(f"flowcept-service config: {error.message}", err=True)
         sys.exit(exit_code(error))
+    for given, meant in misspelt_variables().items():
+        click.echo(f"flowcept-service config: {given} is no setting; is {meant} meant?", err=True)
     values = {row: reduce(getattr, row.name.split("."), settings) for row in settings_table()}
     if as_json:
         click.echo(json.dumps({row.name: _plain(value) for row, value in values.items()}))

@@ -7,7 +7,7 @@ from flowcept_service.config.logs import LogOptions
 from flowcept_service.config.observability import ObservabilityOptions
 from flowcept_service.config.retention import RetentionOptions
 from flowcept_service.config.security import SecurityOptions
-from flowcept_service.config.settings import STORES, ServiceSettings, settings_table
+from flowcept_service.config.settings import STORES, ServiceSettings, misspelt_variables, settings_table
 
 __all__ = [
     "STORES",
@@ -20,5 +20,6 @@ __all__ = [
     "SecurityOptions",
     "ServiceSettings",
     "SettingRow",
+    "misspelt_variables",
     "settings_table",
 ]

@@ -10,14 +10,15 @@ from flowcept.config_loading import setting as declare
 from flowcept.config_values import count, seconds
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})")
-_PREFIX = "FLOWCEPT_SERVICE_"
+PREFIX = "FLOWCEPT_SERVICE_"
+"""How the variables of the service begin."""
 
 T = TypeVar("T")
 
 
 def setting(default: T, parse: Callable[[object], T], *, env: str) -> T:
     """A field that the environment may set; the service has no settings file."""
-    return declare(default, parse, env=_PREFIX + env, yaml="")
+    return declare(default, parse, env=PREFIX + env, yaml="")
 
 
 def threshold_setting(default: float | None, *, env: str) -> float | None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from flowcept.config_loading import SettingRow, build, rows
 from flowcept.config_values import Secret, optional_path, optional_secret, path, seconds, size
-from flowcept_service.config.declaring import address, one_of, setting
+from flowcept_service.config.declaring import PREFIX, address, one_of, setting
 from flowcept_service.config.inserter import InserterOptions
 from flowcept_service.config.limits import ConnectionOptions, LimitOptions
 from flowcept_service.config.logs import LogOptions
@@ -25,6 +26,8 @@ from flowcept_service.config.security import SecurityOptions
 
 STORES = ("lmdb", "mongodb", "none", "lmdb,mongodb", "mongodb,lmdb")
 """What ``--store`` may name: one store, none, or two, of which the second follows the first."""
+
+_LIKENESS = 0.8  # a letter or two of a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +107,19 @@ class ServiceSettings:
 def settings_table() -> tuple[SettingRow, ...]:
     """Every setting, in the order of declaration."""
     return tuple(rows(ServiceSettings))
+
+
+def misspelt_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables of the environment that are no settings and look like one, each with the one that it looks like.
+
+    Others of the same prefix are somebody else's: Kubernetes sets some for a service of the name ``flowcept``.
+    """
+    known = {row.env.removeprefix(PREFIX) for row in settings_table()}
+    found = {}
+    for name in os.environ if environ is None else environ:
+        rest = name.removeprefix(PREFIX)
+        if rest == name or rest in known:
+            continue
+        for meant in get_close_matches(rest, known, n=1, cutoff=_LIKENESS):
+            found[name] = PREFIX + meant
+    return found

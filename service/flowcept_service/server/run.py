@@ -17,7 +17,7 @@ from types import FrameType
 import structlog
 
 from flowcept.errors import InvalidArgumentError
-from flowcept_service.config import ServiceSettings
+from flowcept_service.config import ServiceSettings, misspelt_variables
 from flowcept_service.server.allocator import keep_freed_memory
 from flowcept_service.server.composition import compose
 from flowcept_service.server.descriptors import allow_connections
@@ -40,6 +40,8 @@ def run(settings: ServiceSettings) -> None:
         FlowceptError: The service cannot start; see ``compose``.
         InvalidArgumentError: The ready file cannot be written.
     """
+    for given, meant in misspelt_variables().items():
+        _log.warning("a variable of the environment is no setting", variable=given, meant=meant)
     kept = keep_freed_memory()
     # A thread that computes gives way to the others after so long: ten times as often as by default, because every
     # call passes through several threads, and would wait so long for each of them.

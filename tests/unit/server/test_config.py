@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowcept.errors import InvalidArgumentError
-from flowcept_service.config import ServiceSettings, settings_table
+from flowcept_service.config import ServiceSettings, misspelt_variables, settings_table
 
 
 def load(environ: dict[str, str] | None = None, **given: object) -> ServiceSettings:
@@ -48,6 +48,19 @@ def test_addresses_that_are_refused_with_an_example(listen: str) -> None:
 def test_a_bad_value_names_its_variable(variable: str, value: str) -> None:
     with pytest.raises(InvalidArgumentError, match=variable):
         load({variable: value})
+
+
+def test_a_misspelt_variable_is_found_and_those_of_others_are_left_alone() -> None:
+    environ = {
+        "FLOWCEPT_SERVICE_AUTH_TOKEN_FILE": "misspelt",
+        "FLOWCEPT_SERVICE_MAX_UPLOADS": "3",
+        "FLOWCEPT_SERVICE_HOST": "10.0.0.1",
+        "FLOWCEPT_SERVICE_PORT": "50051",
+        "FLOWCEPT_SERVICE_SERVICE_PORT_GRPC": "50051",
+        "FLOWCEPT_SERVICE_TRANSFER_FROM": "lmdb:a",
+        "MAX_UPLOAD": "1",
+    }
+    assert misspelt_variables(environ) == {"FLOWCEPT_SERVICE_AUTH_TOKEN_FILE": "FLOWCEPT_SERVICE_AUTH_TOKENS_FILE"}
 
 
 def test_a_threshold_may_be_none() -> None:
