@@ -117,6 +117,7 @@ def test_ls_finds_by_field_tag_and_filter(run: Run, file: str, object_id: str) -
         ("--workflow-id", object_id),
         ("--workflow-id", object_id, "--tag", "best"),
         ("--filter", json.dumps({"object_id": object_id, "custom_metadata.a": {"$gte": 5}})),
+        ("--filter", json.dumps({"object_id": object_id, "updated_at": {"$gt": {"$date": "2020-01-01T00:00:00Z"}}})),
     ):
         assert [row["object_id"] for row in run("blob", "ls", *options, "--json").lines] == [object_id]
     assert run("blob", "ls", "--workflow-id", object_id, "--tag", "worst", "--json").out == b""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
 from flowcept.cli._command import Command
+from flowcept.cli._documents import combined
 from flowcept.cli._session import Session, json_option, pass_session
 
 _LIST_COLUMNS = ("object_id", "version", "type", "object_size_bytes", "updated_at", "workflow_id", "tags")
@@ -31,12 +29,8 @@ def ls(session: Session, /, tags: tuple[str, ...], document: str | None, limit: 
       flowcept blob ls --type ml_model --tag best
       flowcept blob ls --filter '{"custom_metadata.accuracy": {"$gt": 0.9}}' --json
     """
-    conditions: list[dict[str, Any]] = [{name: value} for name, value in equal.items() if value is not None]
-    conditions += [{"tags": tag} for tag in tags]
-    if document is not None:
-        conditions.append(_filter(document))
     found = session.db.iter_query(
-        filter={"$and": conditions} if conditions else None,
+        filter=combined(document, equal, *({"tags": tag} for tag in tags)),
         sort=[("updated_at", -1)],
         limit=limit,
         collection="objects",
@@ -73,13 +67,3 @@ def history(session: Session, object_id: str) -> None:
       flowcept blob history my-model --json | head -n 1
     """
     session.rows((blob.to_dict() for blob in session.db.iter_versions(object_id)), _HISTORY_COLUMNS)
-
-
-def _filter(document: str) -> dict[str, Any]:
-    try:
-        value = json.loads(document)
-    except ValueError as error:
-        raise click.BadParameter(f"is not valid JSON: {error}", param_hint="--filter") from None
-    if not isinstance(value, dict):
-        raise click.BadParameter("must be a JSON object", param_hint="--filter")
-    return value

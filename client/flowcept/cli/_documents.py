@@ -18,17 +18,19 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     return None if text is None else decode_document(document_pb2.Document(json=text), "--filter")
 
 
-def combined(document: str | None, equal: Mapping[str, str | None]) -> dict[str, Any] | None:
+def combined(document: str | None, equal: Mapping[str, str | None], *further: dict[str, Any]) -> dict[str, Any] | None:
     """A filter for everything that was asked for; None for everything there is.
 
     Args:
         document: A filter as JSON.
         equal: Values by field; None where not given.
+        further: More conditions.
 
     Raises:
         InvalidArgumentError: The filter is not valid.
     """
     conditions: list[dict[str, Any]] = [{name: value} for name, value in equal.items() if value is not None]
+    conditions += further
     if (given := parse_filter(document)) is not None:
         conditions.append(given)
     return {"$and": conditions} if conditions else None
