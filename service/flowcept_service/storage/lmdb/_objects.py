@@ -104,10 +104,7 @@ class LmdbObjectStore:
     def get(self, object_id: str, version: int | None = None) -> ObjectVersion:
         """See ``ObjectStore.get``."""
         with self._environment.read() as txn:
-            latest = self._latest.get(txn, text_key(object_id))
-            if latest is None:
-                raise object_not_found(object_id)
-            current = decode_version(latest.data)
+            current = self._current(txn, object_id)
             if version is None or version == current.version:
                 return current
             kept = None
@@ -120,14 +117,18 @@ class LmdbObjectStore:
     def versions(self, object_id: str, below: int | None, limit: int) -> list[ObjectVersion]:
         """See ``ObjectStore.versions``."""
         with self._environment.read() as txn:
-            latest = self._latest.get(txn, text_key(object_id))
-            if latest is None:
-                raise object_not_found(object_id)
-            current = decode_version(latest.data)
+            current = self._current(txn, object_id)
             result = [current] if below is None or current.version < below else []
             end = current.version if below is None else max(0, min(below, current.version))
             result += self._kept(txn, object_id, end, limit - len(result))
         return result[:limit]
+
+    def _current(self, txn: lmdb.Transaction[bytes], object_id: str) -> ObjectVersion:
+        """The latest version. Raises NotFoundError (OBJECT_NOT_FOUND)."""
+        latest = self._latest.get(txn, text_key(object_id))
+        if latest is None:
+            raise object_not_found(object_id)
+        return decode_version(latest.data)
 
     def _kept(self, txn: lmdb.Transaction[bytes], object_id: str, below: int, limit: int) -> list[ObjectVersion]:
         """Versions in the history, newest first."""
