@@ -11,10 +11,13 @@ import grpc
 import pytest
 
 from flowcept.v1.blob_store_service_pb2 import DownloadRequest
+from flowcept.v1.provenance_service_pb2 import COLLECTION_TASKS, QueryRequest
+from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from flowcept_service.server.service import Service
 from tests.support.blobs import MIB, Blobs, chunks, commit, header, pattern
 from tests.support.conditions import eventually
 from tests.support.metrics import Scrape, scrape
+from tests.support.provenance import batch, document, task
 from tests.support.server import service_in_process
 
 BLOB_STORE = "flowcept.v1.BlobStore"
@@ -93,6 +96,23 @@ def test_names_that_clients_invent_make_no_metrics(service: Service, blobs: Blob
     blobs.staged("invented-upload")
     ended(service, "GetUpload", 1)
     assert "nvented" not in service_exposition(service)
+
+
+def test_scans_that_rest_while_other_calls_are_at_work_are_counted(service: Service, blobs: Blobs) -> None:
+    with grpc.insecure_channel(service.target) as channel:
+        provenance = ProvenanceStub(channel)
+        provenance.Publish(batch(*(task(f"t{n}", used={"n": n}) for n in range(1000))))
+        assert scrape(service).value("flowcept_scan_rest_seconds_total") == 0
+        nothing = document({"$or": [{f"used.a{n}": 1} for n in range(100)]})
+
+        def some_rest() -> bool:
+            scan = provenance.Query(QueryRequest(collection=COLLECTION_TASKS, filter=nothing))
+            while scan.is_active():
+                provenance.Publish(batch(task("other")))
+            assert not list(scan)
+            return scrape(service).value("flowcept_scan_rest_seconds_total") > 0
+
+        eventually(some_rest)
 
 
 def service_exposition(service: Service) -> str:

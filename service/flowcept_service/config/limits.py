@@ -60,6 +60,11 @@ class LimitOptions:
 
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE). 0: any."""
 
+    scan_percent: int = setting(10, between(1, 100), env="SCAN_PERCENT")
+    """Share of the time, in percent, that a scan computes while other calls are at work; 100: it never makes room.
+
+    Of queries that the service evaluates itself; one that is done within milliseconds is no scan."""
+
     query_result_bytes: int = setting(4 << 30, size(0), env="QUERY_RESULT_BYTES")
     """Most bytes of results of one query; RESOURCE_EXHAUSTED (RESULT_TOO_LARGE). 0: any."""
 

@@ -8,18 +8,13 @@ from dataclasses import dataclass
 
 from flowcept.errors import Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import visible_bson
-from flowcept_service.query import FilterLimits, Query, QueryBudget, Turns
+from flowcept_service.query import FilterLimits, Lane, Query, QueryBudget
 
 FIRST_BATCH_BYTES = 16 << 10
 """The first results are sent as soon as there are so many bytes of them."""
 
 MAX_BATCH_BYTES = 1 << 20
 """Batches grow up to so many bytes; a result that is larger goes alone."""
-
-SCANS_AT_ONCE = 1
-"""Queries that scan at the same moment; the others have their turn milliseconds later.
-
-More would not be faster, for they share one interpreter, and every other call would wait for each of them."""
 
 Find = Callable[[Query, QueryBudget], Generator[bytes, None, None]]
 Frame = Callable[[bytes], bytes]
@@ -42,13 +37,14 @@ class Queries:
         settings: The bounds.
         filters: How large a filter may be.
         clock: Monotonic seconds.
+        lane: Where queries are evaluated that the store leaves to this process.
     """
 
-    def __init__(self, settings: QuerySettings, filters: FilterLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: QuerySettings, filters: FilterLimits, clock: Callable[[], float], lane: Lane) -> None:
         self.filters = filters
         self._settings = settings
         self._clock = clock
-        self._turns = Turns(SCANS_AT_ONCE)
+        self._lane = lane
 
     def stream(
         self, find: Find, query: Query, frame: Frame, is_wanted: Callable[[], bool]
@@ -65,7 +61,7 @@ class Queries:
             CancelledError: the results were not wanted any more.
             ResourceExhaustedError: QUERY_TOO_EXPENSIVE; RESULT_TOO_LARGE, also from ``find``.
         """
-        budget = QueryBudget(self._settings.seconds, is_wanted, self._clock, self._turns)
+        budget = QueryBudget(self._settings.seconds, is_wanted, self._clock, self._lane.place())
         limit = FIRST_BATCH_BYTES
         batch: list[bytes] = []
         size = sent = 0

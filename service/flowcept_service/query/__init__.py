@@ -25,6 +25,7 @@ from flowcept_service.query._errors import (
 )
 from flowcept_service.query._filter import compile_filter
 from flowcept_service.query._hints import Hints, equality_hints
+from flowcept_service.query._lane import Foreground, Lane
 from flowcept_service.query._missing import MISSING
 from flowcept_service.query._mongodb import to_find, to_pipeline
 from flowcept_service.query._normalize import FilterLimits
@@ -33,7 +34,6 @@ from flowcept_service.query._query import Query, parse_query
 from flowcept_service.query._regex import backtracks
 from flowcept_service.query._run import DEFAULT_LIMITS, QueryLimits, run, run_bson
 from flowcept_service.query._sort import sort_key
-from flowcept_service.query._turns import Turns
 from flowcept_service.query._values import CODEC_OPTIONS, decode, order_key
 
 __all__ = [
@@ -49,11 +49,12 @@ __all__ = [
     "UNSUPPORTED_OPERATORS",
     "Aggregation",
     "FilterLimits",
+    "Foreground",
     "Hints",
+    "Lane",
     "Query",
     "QueryBudget",
     "QueryLimits",
-    "Turns",
     "backtracks",
     "compile_filter",
     "decode",

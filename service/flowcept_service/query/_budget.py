@@ -8,23 +8,21 @@ from contextlib import contextmanager
 from typing import Final
 
 from flowcept.errors import CancelledError, Reason, ResourceExhaustedError
-from flowcept_service.query._turns import Turns
+from flowcept_service.query._lane import Place
 
-CHECK_BYTES: Final = 256 << 10
-"""Documents that pass between two questions: a quick scan looks at so much in about a millisecond."""
-DOCUMENT_BYTES: Final = 1 << 10
-"""What looking at a document costs besides its size, in the same measure."""
+LOOK_SECONDS: Final = 0.0005
+"""Time between two questions, give or take a document: so long others wait for a scan to make room."""
 
 
 class QueryBudget:
     """Ends a query whose time is up, or whose caller is gone; whatever works for the query asks it now and then.
 
     Args:
-        seconds: Time that the query may take; time in which the caller takes results, or other queries have their turn,
-            does not count. 0: any.
+        seconds: Time that the query may take; time in which the caller takes results, or the query makes room for
+            others, does not count. 0: any.
         is_wanted: Whether the caller is still there.
         clock: Monotonic seconds.
-        turns: Taken while documents are looked at here; None: at any time.
+        place: Taken while documents are looked at here; None: the query shares with nobody.
     """
 
     def __init__(
@@ -32,10 +30,9 @@ class QueryBudget:
         seconds: float,
         is_wanted: Callable[[], bool],
         clock: Callable[[], float],
-        turns: Turns | None = None,
+        place: Place | None = None,
     ) -> None:
-        self._turns = turns
-        self._has_turn = False
+        self._place = place
         self._limit = seconds
         self._is_wanted = is_wanted
         self._clock = clock
@@ -59,47 +56,39 @@ class QueryBudget:
             raise self.too_expensive()
 
     def over(self, documents: Iterable[bytes]) -> Iterator[bytes]:
-        """The same documents, as long as `check` lets them pass: for a scan, of which few may be results.
-
-        What is found at once needs no turn; only a query that goes on after that takes one.
-        """
-        passed = 0
+        """The same documents, as long as `check` lets them pass: for a scan, of which few may be results."""
+        clock, place = self._clock, self._place
+        if place is not None:
+            place.take()
+        look = clock() + LOOK_SECONDS
         try:
             for document in documents:
-                passed += len(document) + DOCUMENT_BYTES
-                if passed > CHECK_BYTES:
-                    passed = 0
+                if clock() > look:
                     self.check()
-                    self._give_turn()
-                    self._take_turn()
+                    self._make_room()
+                    look = clock() + LOOK_SECONDS
                 yield document
         finally:
-            self._give_turn()
+            if place is not None:
+                place.leave()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """While somebody else works: it costs this query no time, and others may have its turn."""
         since = self._clock()
-        had_turn = self._has_turn
-        self._give_turn()
+        place = self._place if self._place is not None and self._place.leave() else None
         try:
             yield
         finally:
+            if place is not None:
+                place.take()
             self._end += self._clock() - since
-            if had_turn:
-                self._take_turn()
 
-    def _take_turn(self) -> None:
-        if self._turns is not None:
+    def _make_room(self) -> None:
+        if self._place is not None:
             since = self._clock()
-            self._turns.take()
-            self._has_turn = True
+            self._place.make_room()
             self._end += self._clock() - since
-
-    def _give_turn(self) -> None:
-        if self._turns is not None and self._has_turn:
-            self._has_turn = False
-            self._turns.give()
 
     def too_expensive(self) -> ResourceExhaustedError:
         """The error for a query that took too long."""

@@ -26,7 +26,7 @@ from flowcept_service.provenance.inserter import InserterSettings, PrepareContex
 from flowcept_service.provenance.publishing import Publisher
 from flowcept_service.provenance.querying import Queries, QuerySettings
 from flowcept_service.provenance.quotas import record_quota
-from flowcept_service.query import FilterLimits
+from flowcept_service.query import FilterLimits, Foreground, Lane
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc import blob_servicer, provenance_servicer
 from flowcept_service.rpc.draining import Admission
@@ -96,12 +96,14 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         storage.events, SubscriptionSettings(max_subscriptions=settings.limits.max_subscriptions), time.monotonic
     )
     blobs = _blob_store(settings, storage, pools, metrics)
-    provenance = _provenance(settings, storage, subscriptions)
+    call_metrics = CallMetrics(metrics)
+    foreground = Foreground()
+    lane = Lane(foreground, settings.limits.scan_percent, call_metrics.rested)
+    provenance = _provenance(settings, storage, subscriptions, lane)
 
     admission = Admission()
     authenticator = authenticator_of(settings.security)
     tracing = open_tracing(settings.observability)
-    call_metrics = CallMetrics(metrics)
     waits = Waits(time.monotonic, partial(call_metrics.refused, reason=Reason.DEADLINE))
     chain = interceptors(
         pools=pools.by_method(),
@@ -111,6 +113,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         access=access_control(authenticator),
         tracing=tracing,
         log_every_call=settings.log.every_call,
+        foreground=foreground,
         waits=waits,
         limits=settings.limits,
     )
@@ -200,7 +203,7 @@ def _blob_store(
 
 
 def _provenance(
-    settings: ServiceSettings, storage: Storage, subscriptions: Subscriptions
+    settings: ServiceSettings, storage: Storage, subscriptions: Subscriptions, lane: Lane
 ) -> provenance_servicer.ProvenanceServicer:
     limits = settings.limits
     # Without a database nothing is kept, and nothing is counted.
@@ -216,6 +219,7 @@ def _provenance(
             QuerySettings(limits.query_seconds, limits.query_result_bytes),
             FilterLimits(limits.filter_depth, limits.filter_clauses, limits.filter_patterns, limits.filter_bytes),
             time.monotonic,
+            lane,
         ),
         storage.records,
         storage.events,

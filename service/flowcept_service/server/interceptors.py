@@ -11,7 +11,9 @@ import grpc
 from flowcept.errors import Reason
 from flowcept_service.config import LimitOptions
 from flowcept_service.domain.principals import ANYBODY, NOBODY
+from flowcept_service.query import Foreground
 from flowcept_service.rpc.draining import Admission
+from flowcept_service.rpc.foreground import ForegroundCalls
 from flowcept_service.rpc.interceptors import Coding, ErrorMapping, RequestLog, ThreadPools
 from flowcept_service.rpc.metering import Metering
 from flowcept_service.rpc.shares import Share, Shares
@@ -29,6 +31,7 @@ def interceptors(
     access: Sequence[grpc.ServerInterceptor],
     tracing: grpc.ServerInterceptor | None,
     log_every_call: bool,
+    foreground: Foreground,
     waits: Waits,
     limits: LimitOptions,
 ) -> list[grpc.ServerInterceptor]:
@@ -42,6 +45,7 @@ def interceptors(
         access: Decide who may call what; none where everybody may.
         tracing: Makes spans; None where nobody wants them.
         log_every_call: Whether calls that went well have a line in the log too.
+        foreground: Told which calls are at work.
         waits: Ends calls that wait for their client for too long.
         limits: How long that is, and how much one principal may do at the same time.
     """
@@ -73,6 +77,9 @@ def interceptors(
         ),
         # From here on the request is needed. Who is admitted and sends none holds a thread, but not for long.
         AwaitedRequests(waits, limits.request_seconds, max(1, limits.max_calls // 2)),
+        # Behind all that is refused or only waits, or strangers could keep every scan back. Queries look after it
+        # themselves, and subscriptions are hardly ever at work.
+        ForegroundCalls(foreground, frozenset({QUERY, SUBSCRIBE})),
         # Not subscriptions: a slow subscriber costs nothing, and is told apart from a dead one by keepalive.
         IdleStreams(waits, limits.idle_seconds, frozenset({UPLOAD, DOWNLOAD, QUERY, REFLECT})),
         # Last: what is inside sees decoded messages.

@@ -14,10 +14,17 @@ import pytest
 from flowcept.errors import CancelledError, Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import MERGE_STATE
 from flowcept_service.provenance.querying import MAX_BATCH_BYTES, Queries, QuerySettings
-from flowcept_service.query import FilterLimits, Query, QueryBudget, parse_query, run_bson, within
+from flowcept_service.query import FilterLimits, Foreground, Lane, Query, QueryBudget, parse_query, run_bson, within
 from tests.support.conditions import PATIENCE
 
-QUERIES = Queries(QuerySettings(), FilterLimits(), time.monotonic)
+
+def queries_of(
+    settings: QuerySettings | None = None, clock: Callable[[], float] = time.monotonic, lane: Lane | None = None
+) -> Queries:
+    return Queries(settings or QuerySettings(), FilterLimits(), clock, lane or Lane(Foreground(), 100, lambda _: None))
+
+
+QUERIES = queries_of()
 
 
 class Store:
@@ -124,7 +131,7 @@ class FakeTime:
 @pytest.mark.parametrize("filter", [{}, {"n": -1}, {"missing": "pinned"}], ids=["all", "none", "prefiltered"])
 def test_every_scan_ends_when_its_time_is_up(filter: dict[str, Any]) -> None:
     store = Store(documents(50_000))
-    queries = Queries(QuerySettings(seconds=2.0), FilterLimits(), FakeTime(per_look=1.0))
+    queries = queries_of(QuerySettings(seconds=2.0), FakeTime(per_look=1.0))
     with pytest.raises(ResourceExhaustedError) as raised:
         list(queries.stream(store.find, parse_query(filter), same, always))
     assert (raised.value.reason, dict(raised.value.metadata)) == (Reason.QUERY_TOO_EXPENSIVE, {"limit_seconds": "2"})
@@ -134,7 +141,7 @@ def test_every_scan_ends_when_its_time_is_up(filter: dict[str, Any]) -> None:
 
 def test_the_time_that_a_client_takes_for_the_results_does_not_count() -> None:
     clock = FakeTime()
-    queries = Queries(QuerySettings(seconds=10.0), FilterLimits(), clock)
+    queries = queries_of(QuerySettings(seconds=10.0), clock)
     batches = []
     for batch in queries.stream(Store(documents(20_000)).find, parse_query(), same, always):
         batches.append(batch)
@@ -144,11 +151,27 @@ def test_the_time_that_a_client_takes_for_the_results_does_not_count() -> None:
 
 
 def test_results_beyond_their_bound_are_refused() -> None:
-    queries = Queries(QuerySettings(result_bytes=100_000), FilterLimits(), time.monotonic)
+    queries = queries_of(QuerySettings(result_bytes=100_000))
     sent: list[bytes] = []
     with pytest.raises(ResourceExhaustedError) as raised:
         sent.extend(queries.stream(Store(documents(20_000)).find, parse_query(), same, always))
     assert (raised.value.reason, raised.value.metadata["limit"]) == (Reason.RESULT_TOO_LARGE, "100000")
+
+
+def test_the_time_that_a_scan_rests_does_not_count() -> None:
+    clock = FakeTime(per_look=0.001)
+
+    def sleep(seconds: float) -> None:
+        clock.seconds += 1000 * seconds
+
+    foreground = Foreground()
+    foreground.begin("a call")
+    rests: list[float] = []
+    lane = Lane(foreground, 10, rests.append, worked=clock, sleep=sleep)
+    stored = documents(1000)
+    queries = queries_of(QuerySettings(seconds=10.0), clock, lane)
+    assert b"".join(queries.stream(Store(stored).find, parse_query(), same, always)) == b"".join(stored)
+    assert 1000 * sum(rests) > 20.0
 
 
 def test_queries_that_scan_take_turns_and_quick_ones_do_not_wait_for_them() -> None:

@@ -10,6 +10,8 @@ import grpc
 import pytest
 
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
+from flowcept_service.query import Foreground
+from flowcept_service.rpc.foreground import ForegroundCalls
 from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of
 from flowcept_service.rpc.interceptors import Coding
 from flowcept_service.rpc.metering import Metering
@@ -57,6 +59,7 @@ def now() -> float:
 INTERCEPTORS: dict[str, Callable[[], HandlerInterceptor]] = {
     "metering": lambda: Metering(quiet_meter, now),
     "coding": Coding,
+    "foreground": lambda: ForegroundCalls(Foreground(), frozenset()),
     "idle streams": lambda: IdleStreams(Waits(now, lambda _: None), 60.0, frozenset({METHOD})),
 }
 

@@ -8,7 +8,7 @@ import grpc
 from prometheus_client import Counter, Histogram
 
 from flowcept.errors import Reason
-from flowcept_service.server.metrics.definitions import HANDLED, HANDLING, RECEIVED, REFUSALS, SENT, STARTED
+from flowcept_service.server.metrics.definitions import HANDLED, HANDLING, RECEIVED, REFUSALS, RESTS, SENT, STARTED
 from flowcept_service.server.metrics.registry import Metrics
 
 # The labels are those of Go's libraries: what dashboards look for.
@@ -32,6 +32,7 @@ class CallMetrics:
         self._sent = metrics.counter(SENT)
         self._seconds = metrics.histogram(HANDLING)
         self._refusals = metrics.counter(REFUSALS)
+        self._rests = metrics.counter(RESTS)
 
     def meter_of(self, method: str, kind: str) -> MethodMetrics:
         """The meter of one method; its metrics are there from now on, at 0."""
@@ -48,6 +49,10 @@ class CallMetrics:
     def refused(self, method: str, reason: Reason) -> None:
         """A call ended with an error."""
         self._refusals.labels(method.rpartition("/")[2], reason.value).inc()
+
+    def rested(self, seconds: float) -> None:
+        """A scan made room for other calls."""
+        self._rests.inc(seconds)
 
 
 class MethodMetrics:

@@ -55,6 +55,12 @@ REFUSALS = Definition(
     ("grpc_method", "reason"),
     "Calls that ended with an error, by the reason that the client was given. Every limit has a reason of its own.",
 )
+RESTS = Definition(
+    "flowcept_scan_rest_seconds_total",
+    _COUNTER,
+    (),
+    "Time that scans rested while other calls were at work; see FLOWCEPT_SERVICE_SCAN_PERCENT.",
+)
 
 STORE_UP = Definition(
     "flowcept_store_up",
@@ -165,7 +171,7 @@ BUILD_INFO = Definition(
     "flowcept_build_info", _GAUGE, ("version", "store", "python"), "Always 1; the labels say what is running."
 )
 
-CALLS = (STARTED, HANDLED, RECEIVED, SENT, HANDLING, REFUSALS)
+CALLS = (STARTED, HANDLED, RECEIVED, SENT, HANDLING, REFUSALS, RESTS)
 STORE = (
     STORE_UP,
     STORE_PROBE,
