@@ -17,7 +17,7 @@ from flowcept.v1.provenance_service_pb2 import PublishRequest
 from flowcept.v1.provenance_service_pb2_grpc import ProvenanceStub
 from tests.support.blobs import MIB, Blobs, chunks, header, pattern
 from tests.support.conditions import PATIENCE, eventually
-from tests.support.hostile import KINDS, hostile
+from tests.support.hostile import KINDS, busy_processes, hostile
 from tests.support.provenance import task
 from tests.support.security import entry, sending, token_of
 from tests.support.server import ServerProcess
@@ -40,10 +40,16 @@ MOST_THREADS = 200
 """Of all pools together, with gRPC's own and those of the store."""
 MOST_BYTES = 500 * MIB
 ROUNDS = 25
-NOISE_SECONDS = 0.3
-"""What the hostile process, the service and this one may cost one another on two cores: no fault of the service.
-
-Other programs on the machine may cost more for a while, so a client is looked at until it is served in time."""
+BUSY_CORES = dict.fromkeys(KINDS, 1) | {"random_bytes": 2}
+"""Cores that an attack keeps busy, wherever the service has them: an ordinary client would notice that much of any busy
+neighbour. Of thousands of connections a second, the ends of both sides take one each."""
+SLOWER = 2.0
+"""How much slower than beside such neighbours calls may be, at most."""
+NOISE_SECONDS = 0.005
+STALL_SECONDS = 0.1
+"""For the few calls of which the system's scheduler makes the slowest."""
+ATTEMPTS = 10
+"""What other programs on the machine cost passes; what an attack costs is there every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,11 @@ class Latency:
     median: float
     worst_but_few: float
 
-    def is_like(self, before: Latency) -> bool:
-        """Whether calls take no longer than they did before, beside noise."""
+    def is_like(self, beside: Latency) -> bool:
+        """Whether calls take about as long as they do beside a busy neighbour."""
         return (
-            self.median <= 2 * before.median + NOISE_SECONDS
-            and self.worst_but_few <= 2 * before.worst_but_few + 3 * NOISE_SECONDS
+            self.median <= SLOWER * beside.median + NOISE_SECONDS
+            and self.worst_but_few <= SLOWER * beside.worst_but_few + STALL_SECONDS
         )
 
 
@@ -124,11 +130,15 @@ def threads(server: ServerProcess) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_others_keep_their_latency_and_nothing_leaks(server: ServerProcess, victim: Victim, kind: str) -> None:
-    before = victim.measured()
     held = descriptors(server)
-    with hostile(kind, server.target, token_of("mallory")):
-        eventually(lambda: victim.measured().is_like(before))
-        assert server.memory_bytes() < MOST_BYTES
+    seen: list[tuple[Latency, Latency]] = []
+    while not any(during.is_like(beside) for during, beside in seen):
+        assert len(seen) < ATTEMPTS, seen
+        with busy_processes(BUSY_CORES[kind]):
+            beside = victim.measured()
+        with hostile(kind, server.target, token_of("mallory")):
+            seen.append((victim.measured(), beside))
+            assert server.memory_bytes() < MOST_BYTES
     eventually(lambda: descriptors(server) <= held + 5)
     assert threads(server) <= MOST_THREADS
     assert server.memory_bytes() < MOST_BYTES

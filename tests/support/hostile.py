@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +127,28 @@ KINDS: Mapping[str, Callable[[str, str], None]] = {
 }
 
 
-@contextmanager
-def hostile(kind: str, target: str, token: str) -> Iterator[None]:
+def hostile(kind: str, target: str, token: str) -> AbstractContextManager[None]:
     """A hostile client at work, from when it is ready until the end."""
-    command = [sys.executable, "-m", "tests.support.hostile", kind, target, token]
+    return _at_work([sys.executable, "-m", "tests.support.hostile", kind, target, token])
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Processes that keep a core busy each, and have nothing to do with the service."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(_at_work([sys.executable, "-S", "-c", "print('ready', flush=True)\nwhile True: pass"]))
+        yield
+
+
+@contextmanager
+def _at_work(command: list[str]) -> Iterator[None]:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         yield
-        assert process.poll() is None, "the hostile client has ended by itself"
+        assert process.poll() is None, "the process has ended by itself"
     finally:
         process.kill()
         process.communicate()
