@@ -30,6 +30,7 @@ from tests.conformance.copying import contents
 from tests.support.backups import backed_up, filled
 from tests.support.blobs import KIB, Blobs, pattern
 from tests.support.conditions import PATIENCE, eventually
+from tests.support.disks import small_file_system
 from tests.support.provenance import batch, task
 from tests.support.server import ServerProcess
 from tests.support.stores import command, lmdb_address, opened, run_command, run_here, save
@@ -273,13 +274,8 @@ def test_mongodb_has_tools_of_its_own(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting a tmpfs is not allowed here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with small_file_system(tmp_path / "small", 4) as place:
+        yield place
 
 
 @pytest.mark.may_skip("mounting needs privileges")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from flowcept_service.domain.records import Collection
 from tests.conformance.copying import contents
 from tests.support.blobs import Blobs, chunks, commit, header, pattern
 from tests.support.conditions import PATIENCE, eventually
+from tests.support.disks import small_file_system
 from tests.support.mongod import Mongod
 from tests.support.provenance import batch, events_until, find, refused, subscribe, task
 from tests.support.server import ServerProcess, service_in_process
@@ -206,18 +206,8 @@ def test_a_service_ends_in_time_while_its_second_store_hangs(tmp_path: Path, mon
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, with room for 32 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting a tmpfs is not allowed here: {mounted.stderr.decode().strip()}")
-    try:
+    with small_file_system(tmp_path / "small", 32) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.may_skip("mounting needs privileges")

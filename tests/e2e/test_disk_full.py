@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,22 +11,14 @@ import pytest
 from flowcept.v1.blob_store_service_pb2 import AbortUploadRequest, DeleteObjectRequest
 from tests.support.blobs import MIB, Blobs, chunks, commit, header, pattern
 from tests.support.conditions import eventually
+from tests.support.disks import small_file_system
 from tests.support.server import ServerProcess
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mount_point = tmp_path / "small"
-    mount_point.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mount_point)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting a tmpfs is not allowed here: {mounted.stderr.decode().strip()}")
-    try:
-        yield mount_point
-    finally:
-        subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
+    with small_file_system(tmp_path / "small", 64) as place:
+        yield place
 
 
 @pytest.mark.may_skip("mounting needs privileges")

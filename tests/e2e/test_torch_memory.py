@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.clients import run_client
 from tests.support.server import ServerProcess
 
 MODEL_MIB = 512
@@ -56,21 +52,11 @@ print(json.dumps({"grown": max(highest) - before, "right": right}))
 """
 
 
-def client(*arguments: str) -> dict[str, Any]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("FLOWCEPT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, *arguments], capture_output=True, env=environ, timeout=200, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    value: dict[str, Any] = json.loads(done.stdout)
-    return value
-
-
 @pytest.mark.timeout(240)
 def test_a_checkpoint_is_saved_and_loaded_without_a_second_copy(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
-        saved = client(server.target, "save")
-        loaded = client(server.target, "load")
+        saved = run_client(CLIENT, server.target, "save")
+        loaded = run_client(CLIENT, server.target, "load")
     assert saved["right"]
     assert loaded["right"]
     assert saved["grown"] < BESIDE_MIB < MODEL_MIB, saved

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import signal
 import subprocess
 import time
@@ -21,6 +20,7 @@ from flowcept_service.domain.records import Collection
 from flowcept_service.domain.replication import ReplicaBatch, RowChange, RowKey
 from tests.conformance.copying import contents
 from tests.support.blobs import pattern
+from tests.support.clients import peak_mib
 from tests.support.conditions import eventually
 from tests.support.server import ServerProcess
 from tests.support.stores import command, fill, lmdb_address, opened, run_command, run_here, save, tasks
@@ -322,19 +322,9 @@ def test_memory_does_not_grow_with_the_payload(lmdb: Address, mongodb: Address) 
 
     for target in (lmdb("b"), mongodb("b")):
         process = subprocess.Popen(command(*transfer(lmdb("a"), target)), stdout=subprocess.DEVNULL)
-        peak = 0
+        peak = 0.0
         while process.poll() is None:
-            peak = max(peak, peak_memory_kib(process.pid))
+            peak = max(peak, peak_mib(process.pid))
             time.sleep(0.01)
         assert process.returncode == 0
-        assert 0 < peak < 250 << 10
-
-
-def peak_memory_kib(pid: int) -> int:
-    """The most memory that a process has used; 0 when it has just ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) if found else 0
+        assert 0 < peak < 250

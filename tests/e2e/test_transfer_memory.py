@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.clients import peak_mib, run_client
 from tests.support.server import ServerProcess
 
 MIB = 1 << 20
@@ -46,22 +42,6 @@ with DBAPI(ClientSettings.load(target=target)) as db:
 """
 
 
-def client(*arguments: str) -> dict[str, Any]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("FLOWCEPT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, *arguments], capture_output=True, env=environ, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    value: dict[str, Any] = json.loads(done.stdout)
-    return value
-
-
-def peak_mib(pid: int) -> float:
-    """The most memory that a process ever had resident."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) / 1024
-
-
 @pytest.mark.timeout(300)
 def test_two_gigabytes_pass_in_bounded_memory_on_both_sides(tmp_path: Path) -> None:
     passes_in_bounded_memory(tmp_path, 2 << 30)
@@ -79,10 +59,10 @@ def passes_in_bounded_memory(tmp_path: Path, size: int, *arguments: str) -> None
         file.truncate(size)  # a hole: what is measured is the transfer, not the disk that the file comes from
     with ServerProcess(tmp_path, *arguments) as server:
         before = peak_mib(server.pid)
-        put = client(server.target, "put", str(payload))
-        streamed = client(server.target, "put-iterator", str(512 * MIB))
+        put = run_client(CLIENT, server.target, "put", str(payload))
+        streamed = run_client(CLIENT, server.target, "put-iterator", str(512 * MIB))
         after_uploads = peak_mib(server.pid) - before
-        got = client(server.target, "get", "")
+        got = run_client(CLIENT, server.target, "get", "")
         after_download = peak_mib(server.pid) - before
     assert put["size"] == got["size"] == size
     grown = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
 from tests.conformance.harness import BsonEventEncoder, FakeClock
+from tests.support.disks import small_file_system
 
 Open = Callable[[Path], LmdbStorage]
 
@@ -37,12 +37,5 @@ def open_store(clock: FakeClock) -> Iterator[Open]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 32 MiB."""
-    place = tmp_path / "small-disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting a small file system needs root: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with small_file_system(tmp_path / "small", 32) as place:
+        yield place
