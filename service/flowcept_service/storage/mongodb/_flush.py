@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import bson
-from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -41,6 +39,7 @@ def flush(database: Database, unit: Unit, blocks: Sequence[Block], session: Clie
         commands.replace(name, replacements)
     for name, documents in writes.inserts.items():
         commands.insert(name, documents)
+    commands.remember(unit.messages)
     if blocks:
         commands.insert(EVENTS, _block_documents(unit, blocks))
 
@@ -62,20 +61,17 @@ def _sorted(unit: Unit) -> _Writes:
     writes = _Writes()
     for table, key, slot in unit.changes():
         name = table.collection
-        known = {"_id": slot.identity, **slot.guard}
         if slot.identity is None:
             if slot.data is not None:
-                writes.insert(name, with_id(key if table.key == "_id" else ObjectId(), slot.data))
+                writes.insert(name, with_id(key, slot.data) if table.key == "_id" else _without_id(slot.data))
         elif slot.data is not None:
-            writes.replacements.setdefault(name, []).append((known, with_id(slot.identity, slot.data)))
+            writes.replacements.setdefault(name, []).append((slot.known, with_id(slot.identity, slot.data)))
         elif slot.guard:
-            writes.guarded_deletes.append((name, known))
+            writes.guarded_deletes.append((name, slot.known))
         else:
             writes.deletes.setdefault(name, []).append(slot.identity)
     for table, data in unit.appended:
-        writes.insert(table.collection, with_id(ObjectId(), data))
-    for message in unit.messages:
-        writes.insert(MESSAGES, RawBSONDocument(bson.encode({"_id": message}), RAW))
+        writes.insert(table.collection, _without_id(data))
     for tail in unit.tails:
         if tail.data:
             writes.insert(CHUNKS, chunk_document(tail.payload_id, tail.number, [tail.data]))
@@ -83,6 +79,11 @@ def _sorted(unit: Unit) -> _Writes:
         writes.deletes[EVENTS] = list(unit.log.removed_blocks)
         writes.deletes[MESSAGES] = list(unit.log.removed_messages)
     return writes
+
+
+def _without_id(document: bytes) -> RawBSONDocument:
+    """A new document, to which the server gives an ``_id``: that costs less than making one here."""
+    return RawBSONDocument(document, RAW)
 
 
 def _block_documents(unit: Unit, blocks: Sequence[Block]) -> list[RawBSONDocument]:
@@ -106,6 +107,12 @@ class _Commands:
         sizes = [len(document.raw) for document in documents]
         for start, end in _parts(sizes):
             self._run({"insert": name, "documents": documents[start:end], "ordered": True})
+
+    def remember(self, messages: Sequence[str]) -> None:
+        # Identifiers are short, so the number of items is all that bounds a command.
+        for start in range(0, len(messages), COMMAND_ITEMS):
+            some = [{"_id": message} for message in messages[start : start + COMMAND_ITEMS]]
+            self._run({"insert": MESSAGES, "documents": some, "ordered": True})
 
     def replace(self, name: str, replacements: Sequence[tuple[Document, RawBSONDocument]]) -> None:
         updates = [{"q": known, "u": _replacement(document), "multi": False} for known, document in replacements]

@@ -21,9 +21,12 @@ KEYS_AT_ONCE: Final = 5000
 """Keys in one query."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A collection, and the field by which its documents are found here; unique."""
+    """A collection, and the field by which its documents are found here; unique.
+
+    Compared by identity: tables are keys, of which every message looks up some.
+    """
 
     collection: str
     key: str = "_id"
@@ -62,6 +65,11 @@ class Slot:
     changed: bool = False
     guard: Document = field(default_factory=dict)
     """What must still hold of the document in the database when it is written."""
+
+    @property
+    def known(self) -> Document:
+        """What finds the document in the database, if it is still as it was read."""
+        return {"_id": self.identity, **self.guard}
 
 
 @dataclass(frozen=True, slots=True)
