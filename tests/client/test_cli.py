@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,6 +95,15 @@ def test_a_dash_is_stdin_and_stdout(run: Run, object_id: str) -> None:
     got = run("blob", "get", object_id, "-")
     assert got.code == 0
     assert got.out == PAYLOAD
+
+
+def test_a_closed_stdin_is_said(service: str) -> None:
+    command = f"{shlex.join([*COMMAND, 'blob', 'put', '-'])} <&-"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, env=environment(service), timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 2
+    assert b"stdin is closed" in done.stderr
 
 
 def test_metadata_is_json_or_text(run: Run, file: str, object_id: str) -> None:

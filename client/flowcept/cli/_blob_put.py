@@ -58,6 +58,8 @@ def put(
         save_data_in_collection=in_object,
     )
     if file == "-":
+        if sys.stdin is None:
+            raise click.BadParameter("stdin is closed", param_hint="FILE")
         saved = _send(session, sys.stdin.buffer, options, "stdin")
     else:
         saved = _put_file(session, Path(file), options)
