@@ -246,6 +246,14 @@ def test_nothing_is_overwritten(store: Path, tmp_path: Path) -> None:
     assert (tmp_path / "backup.tar").read_text() == "mine"
 
 
+def test_a_name_that_promises_compression_is_refused_with_what_to_do(store: Path, tmp_path: Path) -> None:
+    done = run_here("backup", str(tmp_path / "monday.tar.gz"), "--data-dir", str(store))
+
+    assert done.code == 2
+    assert "| gzip >" in done.err
+    assert not (tmp_path / "monday.tar.gz").exists()
+
+
 def test_there_must_be_a_store(tmp_path: Path) -> None:
     done = run_here("backup", str(tmp_path / "backup"), "--data-dir", str(tmp_path / "nowhere"))
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from flowcept.errors import FlowceptError, InvalidArgumentError
+from flowcept.errors import FlowceptError, InvalidArgumentError, shorten
 from flowcept_service.cli.offline import load_settings, reported, store_options
 from flowcept_service.cli.progress import Output, size_text, stopping_at_signals, watched
 
@@ -36,6 +36,8 @@ Exit codes:
   130  interrupted; nothing is left of it
 """
 
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
+
 
 @click.command(epilog=_BACKUP_EPILOG)
 @click.argument("target", metavar="DIR|FILE.tar|-")
@@ -55,6 +57,12 @@ def backup(*, target: str, data_dir: str | None, store: str | None, as_json: boo
     from flowcept_service.server.offline import open_backup
 
     with reported("backup"):
+        if target.endswith(_COMPRESSED):
+            raise InvalidArgumentError(
+                f"{shorten(target)} would become a directory: a backup is a directory, FILE.tar or -; to compress one, "
+                "pipe it: flowcept-service backup - | gzip > FILE.tar.gz",
+                field="target",
+            )
         job = open_backup(load_settings(data_dir, store))
         try:
             with stopping_at_signals(job.stop), _stdout(target) as stdout:
