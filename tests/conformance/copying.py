@@ -10,7 +10,6 @@ from typing import Any
 import bson
 
 from flowcept_service.domain.events import EventAction, EventKind, LoggedEvent
-from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.domain.objects import Precondition
 from flowcept_service.domain.records import Collection
 from flowcept_service.domain.replication import LogBlock, RowKey
@@ -34,7 +33,7 @@ class BsonEventReader:
                 action=EventAction(body["action"]),
                 id=body["id"],
                 commit_time=body["commit_time"],
-                document=visible_bson(body["document"]),
+                document=body["document"],
             )
 
 

@@ -41,7 +41,7 @@ class EventDraft(NamedTuple):
     object_version: int
     commit_time: datetime
     document: bytes
-    """The record after the change (before it, for a deletion), as BSON."""
+    """The record after the change (before it, for a deletion), as BSON, as readers are shown it."""
 
 
 class EventEncoder(Protocol):
@@ -69,7 +69,7 @@ class LoggedEvent:
     id: str
     commit_time: datetime
     document: bytes
-    """As of ``EventDraft.document``, but for what only merging is shown."""
+    """As of ``EventDraft.document``."""
 
 
 class EventReader(Protocol):

@@ -11,7 +11,6 @@ from flowcept.v1.event_pb2 import Event
 from flowcept.v1.provenance_service_pb2 import SubscribeResponse
 from flowcept_service.domain.events import EventAction, EventBlock, EventDraft, EventKind, LoggedEvent
 from flowcept_service.domain.identifiers import MAX_IDENTIFIER_BYTES
-from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.wire import read_varint, varint
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,42 +33,38 @@ _KIND_AND_ACTION = {
     (kind, action): b"\x10" + varint(kind) + b"\x18" + varint(action) for kind in EventKind for action in EventAction
 }
 
+_CONTEXT = slice(EventDraft._fields.index("workflow_id"), EventDraft._fields.index("commit_time"))
+"""The fields of a draft that many events of a commit have in common; in the encoding, they stand together too."""
+
 
 class ProtobufEventEncoder:
     """The ``EventEncoder`` of the service: ``flowcept.v1.Event``, framed as an entry of ``SubscribeResponse.events``.
 
-    Written by hand, because every commit passes here: 2 us for an event, against 6 with the generated classes.
+    Written by hand, because every commit passes here: 1 us for an event, against 6 with the generated classes.
     """
 
     def __init__(self) -> None:
-        # The events of a commit share its time, so the last one is kept encoded. Replaced as a whole: thread-safe.
-        self._commit_time = (_EPOCH, _commit_time(_EPOCH))
+        # What the events of a commit have in common is kept encoded. Replaced as a whole: thread-safe.
+        self._commit: tuple[datetime, dict[object, bytes]] = (_EPOCH, {})
 
     def body(self, draft: EventDraft) -> bytes:
         """All fields of the event but its sequence."""
-        moment, commit_time = self._commit_time
+        moment, contexts = self._commit
         if draft.commit_time is not moment:
-            commit_time = _commit_time(draft.commit_time)
-            self._commit_time = (draft.commit_time, commit_time)
-        event_id, workflow_id, campaign_id = draft.id.encode(), draft.workflow_id.encode(), draft.campaign_id.encode()
-        activity_id, object_type = draft.activity_id.encode(), draft.object_type.encode()
-        document = visible_bson(draft.document)
+            contexts = {}
+            self._commit = (draft.commit_time, contexts)
+        about = draft[_CONTEXT]
+        context = contexts.get(about)
+        if context is None:
+            context = contexts[about] = _context(draft)
+        event_id, document = draft.id.encode(), draft.document
         size = varint(len(document))
         return b"".join(
             (
                 _KIND_AND_ACTION[draft.kind, draft.action],
                 _ID[len(event_id)],
                 event_id,
-                _WORKFLOW_ID[len(workflow_id)],
-                workflow_id,
-                _CAMPAIGN_ID[len(campaign_id)],
-                campaign_id,
-                _ACTIVITY_ID[len(activity_id)],
-                activity_id,
-                _OBJECT_TYPE[len(object_type)],
-                object_type,
-                b"\x48" + varint(draft.object_version) if draft.object_version else b"",
-                commit_time,
+                context,
                 b"\x5a",
                 varint(1 + len(size) + len(document)),
                 b"\x0a",
@@ -137,6 +132,26 @@ def move_sequences(frames: bytes, offset: int) -> bytes:
 def log_position(position: int, last_sequence: int) -> bytes:
     """The fields of a ``SubscribeResponse`` that follow its events; by themselves, a heartbeat."""
     return b"".join((b"\x10", varint(position), b"\x18", varint(last_sequence)))
+
+
+def _context(draft: EventDraft) -> bytes:
+    """The fields of ``_CONTEXT`` and the time of the commit."""
+    workflow_id, campaign_id = draft.workflow_id.encode(), draft.campaign_id.encode()
+    activity_id, object_type = draft.activity_id.encode(), draft.object_type.encode()
+    return b"".join(
+        (
+            _WORKFLOW_ID[len(workflow_id)],
+            workflow_id,
+            _CAMPAIGN_ID[len(campaign_id)],
+            campaign_id,
+            _ACTIVITY_ID[len(activity_id)],
+            activity_id,
+            _OBJECT_TYPE[len(object_type)],
+            object_type,
+            b"\x48" + varint(draft.object_version) if draft.object_version else b"",
+            _commit_time(draft.commit_time),
+        )
+    )
 
 
 def _commit_time(moment: datetime) -> bytes:

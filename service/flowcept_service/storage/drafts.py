@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from flowcept_service.domain.events import EventAction, EventDraft, EventKind
+from flowcept_service.domain.merge_state import MERGE_STATE, visible_bson
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.domain.records import RECORD_KINDS, Collection, Document
 
@@ -13,17 +14,18 @@ def record_draft(
     collection: Collection, record_id: str, action: EventAction, document: Document, *, data: bytes, now: datetime
 ) -> EventDraft:
     """The event of a change to a record."""
+    # By position: every message of a batch makes one, and names cost as much as the rest.
     return EventDraft(
-        kind=RECORD_KINDS[collection],
-        action=action,
-        id=record_id,
-        workflow_id=_text(document.get("workflow_id")),
-        campaign_id=_text(document.get("campaign_id")),
-        activity_id=_text(document.get("activity_id")),
-        object_type="",
-        object_version=0,
-        commit_time=now,
-        document=data,
+        RECORD_KINDS[collection],
+        action,
+        record_id,
+        _text(document.get("workflow_id")),
+        _text(document.get("campaign_id")),
+        _text(document.get("activity_id")),
+        "",
+        0,
+        now,
+        visible_bson(data) if MERGE_STATE in document else data,
     )
 
 
@@ -39,7 +41,7 @@ def object_draft(version: ObjectVersion, action: EventAction, now: datetime, dat
         object_type=version.type or "",
         object_version=version.version,
         commit_time=now,
-        document=data,
+        document=visible_bson(data),
     )
 
 

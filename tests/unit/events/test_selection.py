@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from flowcept.v1.document_pb2 import Document
 from flowcept.v1.event_pb2 import Event
 from flowcept_service.domain.events import EventBlock, EventDraft, EventKind
-from flowcept_service.domain.merge_state import MERGE_STATE
 from flowcept_service.events.codec import ProtobufEventEncoder, decode_events
 from flowcept_service.events.selection import AS_KEPT, EVERYTHING, Form, Selection, Shard, pack, select
 from flowcept_service.query import compile_filter
@@ -120,11 +119,6 @@ def test_a_document_can_be_encoded_anew() -> None:
     block = block_of([draft("a", document={"x": 1})])
     [event] = selected(block, form=Form(recode=lambda data: Document(json=str(bson.decode(data)))))
     assert event.document.json == "{'x': 1}"
-
-
-def test_what_merging_remembers_is_not_part_of_an_event() -> None:
-    [event] = selected(block_of([draft("a", document={MERGE_STATE: {"times": {"x": 1}}, "x": 1})]))
-    assert bson.decode(event.document.bson) == {"x": 1}
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30)), st.integers(1, 60))

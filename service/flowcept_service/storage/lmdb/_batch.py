@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.events import EventAction, EventDraft
@@ -11,7 +11,7 @@ from flowcept_service.domain.records import RECORD_KINDS, Collection, RecordWrit
 from flowcept_service.query import decode
 from flowcept_service.storage.documents import encode_document
 from flowcept_service.storage.drafts import record_draft
-from flowcept_service.storage.lmdb._collection import Change, IndexedCollection
+from flowcept_service.storage.lmdb._collection import Change, Entry, IndexedCollection
 from flowcept_service.storage.lmdb._keys import text_key
 from flowcept_service.storage.lmdb._log_writer import EventLogWriter
 from flowcept_service.storage.lmdb._transaction import WriteTransaction
@@ -38,16 +38,28 @@ class RecordBatch:
         self._drafts: list[EventDraft] = []
         self._message_keys: list[bytes] = []
         self._seen: set[bytes] = set()
+        self._stored: dict[Collection, Mapping[bytes, Entry]] = {}
         self._changes: dict[Collection, dict[bytes, Change]] = {collection: {} for collection in RECORD_KINDS}
 
-    def merge(self, write: RecordWrite) -> WriteOutcome:
-        """Merge one message into its record, as the messages before it have left it."""
-        message_key = text_key(write.message_id) if write.message_id else b""
-        if message_key and (message_key in self._seen or self._log.knows_message(self._txn, message_key)):
+    def merge(self, writes: Sequence[RecordWrite]) -> list[WriteOutcome]:
+        """Merge the messages into their records, each as those before it have left it."""
+        message_keys = [text_key(write.message_id) if write.message_id else b"" for write in writes]
+        keys = [text_key(write.record_id) for write in writes]
+        # What is stored is looked up for the whole batch at once: most of it is new, and that costs next to nothing.
+        self._seen = self._log.known_messages(self._txn, {key for key in message_keys if key})
+        wanted: dict[Collection, set[bytes]] = {}
+        for write, key in zip(writes, keys, strict=True):
+            wanted.setdefault(write.collection, set()).add(key)
+        for collection, some in wanted.items():
+            self._stored[collection] = self._collections[collection].get_many(self._txn, some)
+        return list(map(self._merge, writes, keys, message_keys))
+
+    def _merge(self, write: RecordWrite, key: bytes, message_key: bytes) -> WriteOutcome:
+        if message_key and message_key in self._seen:
             return WriteOutcome()
-        changes = self._changes[write.collection]
-        key = text_key(write.record_id)
-        known = changes.get(key) or self._stored(write.collection, key)
+        collection = write.collection
+        changes = self._changes[collection]
+        known = changes.get(key) or self._unchanged(collection, key)
         try:
             document = write.merge(known.after or None)
             data = encode_document(document)
@@ -56,15 +68,14 @@ class RecordBatch:
             return WriteOutcome(error=error)
         changes[key] = Change(key, known.row, known.before, document, data)
         action = EventAction.UPDATED if known.after else EventAction.CREATED
-        draft = record_draft(write.collection, write.record_id, action, document, data=data, now=self._log.now)
-        self._drafts.append(draft)
+        self._drafts.append(record_draft(collection, write.record_id, action, document, data=data, now=self._log.now))
         self._message_keys.append(message_key)
         self._seen.add(message_key)
         return WriteOutcome(self._next_sequence + len(self._drafts) - 1)
 
-    def _stored(self, collection: Collection, key: bytes) -> Change:
+    def _unchanged(self, collection: Collection, key: bytes) -> Change:
         """The record as the transaction has it, as a change that changes nothing."""
-        entry = self._collections[collection].get(self._txn.reader, key)
+        entry = self._stored[collection].get(key)
         if entry is None:
             return Change(key, None, {}, {}, b"")
         document = decode(entry.data)

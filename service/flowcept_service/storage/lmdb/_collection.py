@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection as AnyCollection
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flowcept_service.domain.records import ID_FIELDS, INDEXED_FIELDS, Collection, Document
@@ -75,6 +78,15 @@ class IndexedCollection:
             return None
         data = txn.get(row, db=self.rows)
         return None if data is None else Entry(row, data)
+
+    def get_many(self, txn: WriteTransaction, keys: AnyCollection[bytes]) -> dict[bytes, Entry]:
+        """The documents that some keys identify, by their keys."""
+        entries: dict[bytes, Entry] = {}
+        for key, row in txn.get_many(keys, self.keys).items():
+            data = txn.get(row, self.rows)
+            if data is not None:
+                entries[key] = Entry(row, data)
+        return entries
 
     def entries_with(self, txn: lmdb.Transaction[bytes], field: str, value: str, end: int) -> Iterator[Entry]:
         """The documents before row ``end`` whose indexed field has a value, in the order of the rows."""
@@ -150,18 +162,19 @@ def index_keys(value: Any) -> set[bytes]:
     return set()
 
 
-def _index_entries(values: Iterable[Any], rows: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _index_entries(values: Iterable[Any], rows: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
     """The entries of new rows, in order; the rows of one value together, for most of a batch share theirs."""
-    rows_of: dict[str, list[bytes]] = {}
+    rows_of: defaultdict[str, list[bytes]] = defaultdict(list)
     for value, row in zip(values, rows, strict=True):
         if isinstance(value, str):
-            rows_of.setdefault(value, []).append(row)
+            rows_of[value].append(row)
         elif isinstance(value, list):
             for item in {item for item in value if isinstance(item, str)}:
-                rows_of.setdefault(item, []).append(row)
+                rows_of[item].append(row)
+    entries: list[tuple[bytes, bytes]] = []
     for key, same in sorted((text_key(value), same) for value, same in rows_of.items()):
-        for row in same:
-            yield key, row
+        entries += zip(repeat(key), same, strict=False)
+    return entries
 
 
 def rows_from(txn: lmdb.Transaction[bytes], index: Table, key: bytes, start: bytes) -> Iterator[bytes]:

@@ -18,7 +18,10 @@ _LONG_MARK: Final = b"\xff"
 
 def text_key(text: str) -> bytes:
     """The key of a text: its UTF-8, or for a long one a prefix and the SHA-256 of all of it; never empty."""
-    encoded = text.encode("utf-8", "surrogatepass")
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) <= MAX_TEXT_BYTES:
         # LMDB takes no empty key; NUL alone is no identifier.
         return encoded or b"\0"

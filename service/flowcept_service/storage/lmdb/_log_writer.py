@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Collection as AnyCollection
 from datetime import datetime
 from threading import Condition
 from typing import Final
@@ -141,9 +142,9 @@ class EventLogWriter:
         txn.written = True
         self._oldest, self._last, self._log_bytes = after + 1, after, 0
 
-    def knows_message(self, txn: WriteTransaction, message_key: bytes) -> bool:
-        """Whether a message was stored before, within the retention of the log."""
-        return txn.get(message_key, self._messages) is not None
+    def known_messages(self, txn: WriteTransaction, message_keys: AnyCollection[bytes]) -> set[bytes]:
+        """The keys of messages that were stored before, within the retention of the log."""
+        return set(txn.get_many(message_keys, self._messages))
 
     def trim(self, txn: WriteTransaction, before: datetime, max_bytes: int) -> int:
         """Delete the oldest blocks: those committed before a time, or beyond a size; ``TRIMMED_AT_ONCE`` at most.

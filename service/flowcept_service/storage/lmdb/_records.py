@@ -63,7 +63,7 @@ class LmdbRecordStore:
 
         def operation(txn: WriteTransaction) -> list[WriteOutcome]:
             batch = RecordBatch(txn, self._log, self._collections)
-            outcomes = [batch.merge(write) for write in writes]
+            outcomes = batch.merge(writes)
             batch.store()
             return outcomes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from flowcept_service.storage.lmdb._environment import Table
@@ -31,6 +31,25 @@ class WriteTransaction:
     def get(self, key: bytes, table: Table) -> bytes | None:
         """The value of a key, or None."""
         return self._txn.get(key, db=table)
+
+    def get_many(self, keys: Collection[bytes], table: Table) -> dict[bytes, bytes]:
+        """The values of those keys that there are.
+
+        One pass in the order of the keys, from one that the table has to the next, so that new keys which are
+        neighbours (as numbered or timed identifiers are) cost one step together. Each step gives the interpreter away.
+        """
+        found: dict[bytes, bytes] = {}
+        with self._txn.cursor(table) as cursor:
+            behind = b""
+            for key in sorted(keys):
+                if key < behind:
+                    continue
+                if not cursor.set_range(key):
+                    break
+                behind = cursor.key()
+                if behind == key:
+                    found[key] = cursor.value()
+        return found
 
     def put(self, key: bytes, value: bytes | memoryview, table: Table, *, append: bool = False) -> None:
         """Set a key; with ``append``, one that is greater than all others of the table."""
