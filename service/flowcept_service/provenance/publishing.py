@@ -30,6 +30,8 @@ class IncomingMessage(NamedTuple):
     """Makes a repeat harmless; empty when there is none."""
     collection: Collection | None = None
     """Where the record belongs, when the message says so by its form."""
+    sound: bool = False
+    """As for ``inserter.prepare``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Publisher:
                 value=len(messages),
                 limit=MAX_MESSAGES,
             )
+        context = self._context.at_once()
         indexes: list[int] = []
         writes: list[RecordWrite] = []
         rejections: list[tuple[int, FlowceptError]] = []
@@ -85,7 +88,7 @@ class Publisher:
                 rejections.append((index, message))
                 continue
             try:
-                writes.append(self._write_of(message, campaigns))
+                writes.append(self._write_of(message, campaigns, context))
                 indexes.append(index)
             except InvalidArgumentError as error:
                 rejections.append((index, error))
@@ -117,20 +120,14 @@ class Publisher:
         quota.settle()
         return outcomes
 
-    def _write_of(self, message: IncomingMessage, campaigns: Campaigns) -> RecordWrite:
-        message_id = message.message_id
+    def _write_of(self, message: IncomingMessage, campaigns: Campaigns, context: PrepareContext) -> RecordWrite:
+        fields, message_id, collection, sound = message
         if message_id:
             message_id = own_identifier(campaigns, check_identifier("message_id", message_id))
-        prepared = prepare(
-            message.fields,
-            self._settings,
-            self._context,
-            message_id=message_id,
-            collection=message.collection,
-        )
+        prepared = prepare(fields, self._settings, context, message_id=message_id, collection=collection, sound=sound)
         merge_into = partial(_merge, prepared, self._settings)
         if campaigns is not None:
-            merge_into = partial(_merge_confined, merge_into, campaigns, message.fields.get("campaign_id"))
+            merge_into = partial(_merge_confined, merge_into, campaigns, fields.get("campaign_id"))
         return RecordWrite(prepared.collection, prepared.record_id, message_id, merge_into)
 
 

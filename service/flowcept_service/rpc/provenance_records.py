@@ -16,6 +16,7 @@ from flowcept.v1.document_pb2 import Document
 from flowcept.v1.provenance_service_pb2 import PublishMessage, Rejection
 from flowcept.v1.records_pb2 import Agent, Status, Task, Workflow
 from flowcept_service.domain.records import Collection
+from flowcept_service.provenance.inserter import surely_sound
 from flowcept_service.provenance.publishing import IncomingMessage
 from flowcept_service.query import decode
 from flowcept_service.rpc.provenance_documents import plain_document
@@ -45,19 +46,24 @@ def _incoming(message: PublishMessage) -> IncomingMessage | FlowceptError:
         )
     try:
         if form == "document":
-            return IncomingMessage(_document_fields(message.document), message.message_id)
+            return _incoming_document(message.document, message.message_id)
         return IncomingMessage(_typed_fields(getattr(message, form)), message.message_id, _COLLECTIONS[form])
     except InvalidArgumentError as error:
         return error
 
 
-def _document_fields(document: Document) -> Mapping[str, Any]:
+def _incoming_document(document: Document, message_id: str) -> IncomingMessage:
     # Nearly all documents are valid BSON, and the inserter checks what they hold; the rest is worth a second look.
-    if document.bson:
+    data = document.bson
+    if data:
         try:
-            return decode(document.bson)
+            return IncomingMessage(decode(data), message_id, None, surely_sound(data))
         except (BSONError, ValueError, RecursionError):
             pass
+    return IncomingMessage(_document_fields(document), message_id)
+
+
+def _document_fields(document: Document) -> Mapping[str, Any]:
     try:
         fields = plain_document(document, "document")
     except InvalidArgumentError as error:

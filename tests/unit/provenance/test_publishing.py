@@ -145,3 +145,11 @@ def test_a_batch_with_too_many_messages_is_refused_as_a_whole() -> None:
 def test_a_failure_of_the_store_fails_the_batch() -> None:
     with pytest.raises(UnavailableError):
         publisher(AbsentRecords()).publish([task("a")])
+
+
+def test_the_messages_of_a_batch_are_registered_at_one_time_in_whole_milliseconds() -> None:
+    times = iter([NOW.replace(microsecond=1999), NOW.replace(year=2030)])
+    records = Records()
+    batches = Publisher(records, InserterSettings(), PrepareContext(lambda: next(times), lambda: "made"))
+    batches.publish([task("a"), task("b")])
+    assert {records.records[name]["registered_at"] for name in "ab"} == {NOW.replace(microsecond=1000)}

@@ -8,6 +8,7 @@
 """
 
 from flowcept_service.domain.limits import MAX_RECORD_BYTES, check_record_size
+from flowcept_service.provenance.inserter.documents import surely_sound
 from flowcept_service.provenance.inserter.enrichment import host_defaults
 from flowcept_service.provenance.inserter.identity import infer_collection
 from flowcept_service.provenance.inserter.merging import merge, merge_records
@@ -27,4 +28,5 @@ __all__ = [
     "merge",
     "merge_records",
     "prepare",
+    "surely_sound",
 ]

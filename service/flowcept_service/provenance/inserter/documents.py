@@ -20,6 +20,11 @@ MAX_DEPTH = 100
 MAX_KEYS = 100_000
 """Keys of all mappings in one field together. Elements of arrays do not count; the size of the record bounds them."""
 
+_LEVEL_BYTES = 7
+"""What a level of nesting takes at least: type, name, length and end."""
+_KEY_BYTES = 2
+"""What a key takes at least: type and name."""
+
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 _ATOMS = frozenset(
@@ -60,6 +65,22 @@ def check_mapping(field: str, value: Mapping[Any, Any]) -> None:
             raise _too_many_keys()
     except _DefectError as defect:
         raise _error(field, defect) from None
+
+
+def surely_sound(data: bytes) -> bool:
+    """Whether everything that was decoded from a BSON document passes the checks of this module.
+
+    Decoding has refused what BSON cannot hold, so only the bounds are left, and nearly all documents are far too small
+    to exceed them. True is certain; False says nothing.
+
+    Args:
+        data: The document, which could be decoded.
+    """
+    size = len(data)
+    if size < MAX_DEPTH * _LEVEL_BYTES:
+        return True
+    # The types of nested documents and arrays. Whatever else holds these bytes is counted too.
+    return size <= MAX_KEYS * _KEY_BYTES and data.count(b"\x03") + data.count(b"\x04") < MAX_DEPTH
 
 
 def check_key(key: object) -> None:

@@ -137,6 +137,14 @@ def _merging(**fields: Merging) -> Mapping[str, Merging]:
     return MappingProxyType(fields)
 
 
+_SOUND_TYPES: Mapping[Accept, type] = MappingProxyType({accept_text: str, accept_mapping: dict, accept_arguments: dict})
+"""What accepts a sound value of a type as it is."""
+
+
+def _plain(accept: Mapping[str, Accept]) -> Mapping[str, type]:
+    return MappingProxyType({field: _SOUND_TYPES[by] for field, by in accept.items() if by in _SOUND_TYPES})
+
+
 _RESERVED = _fields(refuse_reserved, "_id", MERGE_STATE)
 _TELEMETRY = ("telemetry_at_start", "telemetry_at_end")
 
@@ -229,3 +237,8 @@ SCHEMAS: Mapping[Collection, Schema] = MappingProxyType(
         ),
     }
 )
+
+PLAIN_FIELDS: Mapping[Collection, Mapping[str, type]] = MappingProxyType(
+    {collection: _plain(schema.accept) for collection, schema in SCHEMAS.items()}
+)
+"""The fields of each collection that only need to be of some type, for messages that are known to be sound."""

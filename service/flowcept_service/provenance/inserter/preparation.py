@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from flowcept.errors import InvalidArgumentError, Reason, shorten
 from flowcept_service.domain.records import Collection, Document
 from flowcept_service.provenance.inserter.documents import check_key, check_value
-from flowcept_service.provenance.inserter.fields import SCHEMAS
+from flowcept_service.provenance.inserter.fields import PLAIN_FIELDS, SCHEMAS
 from flowcept_service.provenance.inserter.identity import (
     KIND_NAMES,
     check_kind,
@@ -20,10 +20,14 @@ from flowcept_service.provenance.inserter.identity import (
 from flowcept_service.provenance.inserter.settings import InserterSettings, PrepareContext
 from flowcept_service.provenance.inserter.times import as_date
 
+_NOTHING_PLAIN: Mapping[str, type] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class PreparedRecord:
-    """What one message says about one record: checked, completed, in the stored form."""
+
+class PreparedRecord(NamedTuple):
+    """What one message says about one record: checked, completed, in the stored form.
+
+    A named tuple, because every message makes one.
+    """
 
     collection: Collection
     record_id: str
@@ -38,6 +42,7 @@ def prepare(
     *,
     message_id: str = "",
     collection: Collection | None = None,
+    sound: bool = False,
 ) -> PreparedRecord:
     """Check and complete a message.
 
@@ -47,6 +52,7 @@ def prepare(
         context: Clock and identifiers.
         message_id: The identity of the message; makes generated identifiers the same when the message is repeated.
         collection: Where the record belongs, when the caller knows.
+        sound: Whether the message is a dict whose free-form values are known to pass the checks of ``documents``.
 
     Raises:
         InvalidArgumentError: INVALID_FIELD (wrong type or value, unknown kind), INVALID_IDENTIFIER, INVALID_DOCUMENT
@@ -63,9 +69,9 @@ def prepare(
     if settings.remove_empty_fields:
         # In two steps, because only accepted fields are known not to be nested without end.
         message = {field: value for field, value in message.items() if not _is_empty(value)}
-        fields = without_empty(_accept_fields(message, collection))
+        fields = without_empty(_accept_fields(message, collection, sound=sound))
     else:
-        fields = _accept_fields(message, collection)
+        fields = _accept_fields(message, collection, sound=sound)
     if collection is Collection.TASKS:
         complete_task(fields)
         if "registered_at" not in fields:
@@ -90,17 +96,22 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, (str, list, tuple, Mapping)) and not value)
 
 
-def _accept_fields(message: Mapping[str, Any], collection: Collection) -> Document:
+def _accept_fields(message: Mapping[str, Any], collection: Collection, *, sound: bool) -> Document:
     accepts = SCHEMAS[collection].accept
+    plain = PLAIN_FIELDS[collection] if sound else _NOTHING_PLAIN
     fields: Document = {}
     for field, value in message.items():
+        if plain.get(field) is type(value):
+            fields[field] = value
+            continue
         accept = accepts.get(field)
         if accept is None:
             if field == "type":
                 continue
             # A field that we do not know is data, None included.
-            check_key(field)
-            check_value(field, value)
+            if not sound:
+                check_key(field)
+                check_value(field, value)
             fields[field] = value
         elif value is not None:
             accepted = accept(field, value)
