@@ -39,7 +39,7 @@ def start_position(log: EventLog, start: Start, consumer: str) -> int:
     bounds = log.bounds()
     acknowledged = log.position(consumer) if consumer else None
     if acknowledged is not None:
-        _check_held_for(consumer, acknowledged, bounds)
+        _check_held_for_consumer(acknowledged, bounds)
         return acknowledged
     if start is LogEdge.LATEST:
         position = bounds.last
@@ -75,12 +75,13 @@ def delete_consumer(log: EventLog, consumer: str, called: str) -> int:
     return position
 
 
-def _check_held_for(consumer: str, position: int, bounds: LogBounds) -> None:
+def _check_held_for_consumer(position: int, bounds: LogBounds) -> None:
     try:
         check_held(position, bounds)
     except OutOfRangeError as error:
         raise OutOfRangeError(
-            f"{error.message}. Consumer {shorten(consumer)} stands there: acknowledge {bounds.oldest - 1} to go on",
+            # Without its name: of a caller that is confined to campaigns, the log knows another one than the caller.
+            f"{error.message}. The durable consumer stands there: acknowledge {bounds.oldest - 1} to go on",
             reason=error.reason,
             **error.metadata,
         ) from None

@@ -194,7 +194,7 @@ def test_a_consumer_whose_events_were_trimmed_is_told_how_to_go_on() -> None:
     log = filled(5)
     log.acknowledge("c", 1)
     log.trim(4)
-    with pytest.raises(OutOfRangeError, match="Consumer 'c' stands there: acknowledge 3"):
+    with pytest.raises(OutOfRangeError, match="The durable consumer stands there: acknowledge 3"):
         next(responses(log, Subscription(consumer="c")))
     log.acknowledge("c", 3)
     assert events_until(responses(log, Subscription(consumer="c")), 5) == [4, 5]
