@@ -20,6 +20,7 @@ from pathlib import Path
 from flowcept.config_loading import SettingRow, build, read_settings_file, rows, setting
 from flowcept.config_values import (
     Secret,
+    address,
     boolean,
     count,
     flush_mode,
@@ -30,7 +31,6 @@ from flowcept.config_values import (
     path,
     seconds,
     size,
-    text,
 )
 from flowcept.errors import InvalidArgumentError
 
@@ -214,8 +214,9 @@ class BufferFileSettings:
 class ClientSettings:
     """Everything the client can be told."""
 
-    target: str = setting("localhost:50051", text, env="FLOWCEPT_TARGET", yaml="service.target")
-    """Address of the service as gRPC understands it: ``host:port``, ``dns:///name:port``, ``unix:/path``."""
+    target: str = setting("localhost:50051", address, env="FLOWCEPT_TARGET", yaml="service.target")
+    """Address of the service as gRPC understands it: ``host:port``, ``dns:///name:port``, ``unix:/path``. A host alone
+    means port 50051."""
 
     token: Secret | None = setting(None, optional_secret, env="FLOWCEPT_TOKEN", yaml="service.token")
     """Bearer token sent with every call. Never shown in ``repr`` or logs."""

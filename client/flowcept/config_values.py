@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+DEFAULT_PORT = 50051
+"""Of a service that is not told where to listen."""
+
 _TRUE = frozenset({"1", "true", "yes", "y", "t", "on"})
 _FALSE = frozenset({"0", "false", "no", "n", "f", "off"})
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
@@ -37,6 +40,14 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("it must be a text that is not empty")
     return value.strip()
+
+
+def address(value: object) -> str:
+    """An address as gRPC understands it; a host alone means the port that services listen on by default."""
+    given = text(value)
+    # gRPC itself would take 443.
+    is_host = given.endswith("]") if given.startswith("[") else ":" not in given
+    return f"{given}:{DEFAULT_PORT}" if is_host else given
 
 
 def optional_text(value: object) -> str | None:

@@ -37,6 +37,22 @@ def test_without_any_source_there_are_defaults() -> None:
     assert settings.token is None
 
 
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("cluster", "cluster:50051"),
+        ("10.0.0.7", "10.0.0.7:50051"),
+        ("[::1]", "[::1]:50051"),
+        ("cluster:443", "cluster:443"),
+        ("[::1]:7", "[::1]:7"),
+        ("dns:///cluster", "dns:///cluster"),
+        ("unix:/run/flowcept.sock", "unix:/run/flowcept.sock"),
+    ],
+)
+def test_a_host_alone_means_the_port_that_services_listen_on(given: str, target: str) -> None:
+    assert load(FLOWCEPT_TARGET=given).target == target
+
+
 def test_arguments_go_before_environment_before_file(write: Write) -> None:
     path = write("service: {target: 'file:1', timeout: 3}\nexperiment: {user: ann}")
     environ = {"FLOWCEPT_TARGET": "environment:1", "FLOWCEPT_TIMEOUT": "2"}
