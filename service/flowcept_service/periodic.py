@@ -28,7 +28,8 @@ class Periodic:
         self._work = work
         self._interval = interval
         self._failing = False
-        self._stopped = Event()
+        self._stopped = False
+        self._woken = Event()
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self, *, at_once: bool = False) -> None:
@@ -41,18 +42,27 @@ class Periodic:
             self._do()
         self._thread.start()
 
+    def wake(self) -> None:
+        """Do the work now, and count the interval from then."""
+        self._woken.set()
+
     def stop(self, timeout: float | None = None) -> None:
         """End, after the work that is under way. Calling it again, or without a start, does nothing.
 
         Args:
             timeout: Seconds to wait for that work at the most; None: until it is done.
         """
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval()):
+        while True:
+            self._woken.wait(self._interval())
+            self._woken.clear()
+            if self._stopped:
+                return
             self._do()
 
     def _do(self) -> None:

@@ -127,3 +127,12 @@ def test_stopping_what_was_not_started_does_nothing(work: Work) -> None:
     periodic = Periodic("work", work, lambda: OFTEN)
     periodic.stop()
     assert work.times == 0
+
+
+def test_work_that_is_woken_is_done_at_once(work: Work) -> None:
+    periodic = Periodic("work", work, lambda: NEVER)
+    periodic.start()
+    periodic.wake()
+    eventually(lambda: work.times == 1)
+    periodic.stop()
+    assert work.times == 1

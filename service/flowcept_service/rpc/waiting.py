@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_
 _CHECKS: Final = 4
 """How often a wait is looked at before it is too long; so it may last a quarter longer than allowed."""
 _MAX_CHECK_SECONDS: Final = 5.0
-_LEAST_SECONDS: Final = 0.02
-"""A request that a client has sent with its call is there by then."""
+_LEAST_SECONDS: Final = 0.25
+"""A request that a client has sent with its call is there by then, also in a burst of calls on a busy machine."""
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Wait:
     since: float
     deadline: float
@@ -44,7 +45,7 @@ class Waits:
         self._ended = ended
         self._waits: set[_Wait] = set()
         self._shortest = _MAX_CHECK_SECONDS * _CHECKS
-        self._checks = Periodic("waits", self.check, lambda: self._shortest / _CHECKS)
+        self._checks = Periodic("waits", self.check, self._until_next)
 
     def allow(self, seconds: float) -> None:
         """Waits of so many seconds are going to be asked for."""
@@ -70,10 +71,10 @@ class Waits:
         finally:
             self._waits.discard(wait)
 
-    def end_early(self, wait: _Wait) -> None:
-        """Cancel a call before its time is up, unless it has only just begun to wait, or does so no more."""
-        if wait in self._waits and self._clock() - wait.since > _LEAST_SECONDS:
-            self._end(wait)
+    def hasten(self, wait: _Wait) -> None:
+        """Cancel a call before its time is up: as soon as its request would be there if its client had sent it."""
+        wait.deadline = min(wait.deadline, wait.since + _LEAST_SECONDS)
+        self._checks.wake()
 
     def check(self) -> None:
         """Cancel what has waited too long."""
@@ -81,6 +82,10 @@ class Waits:
         for wait in list(self._waits):
             if now > wait.deadline:
                 self._end(wait)
+
+    def _until_next(self) -> float:
+        nearest = min((wait.deadline for wait in list(self._waits)), default=math.inf) - self._clock()
+        return min(max(nearest, _LEAST_SECONDS / _CHECKS), self._shortest / _CHECKS)
 
     def _end(self, wait: _Wait) -> None:
         self._waits.discard(wait)
@@ -133,8 +138,8 @@ class AwaitedRequests(HandlerInterceptor):
     Args:
         waits: Ends the calls.
         seconds: The longest wait.
-        at_once: Calls that may wait at the same time; for a further one, that which waits longest is ended, so that
-            silent clients never have all threads.
+        at_once: Calls that may wait at the same time; of more, those that wait longest are ended soon, so that silent
+            clients never have all threads for long.
     """
 
     prefixes: ClassVar[tuple[str, ...]] = ("/",)
@@ -156,10 +161,9 @@ class AwaitedRequests(HandlerInterceptor):
 
         def take(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
             with self._waits.within(self._seconds, method, context) as wait:
-                waiting = list(self._waiting)
-                if len(waiting) >= self._at_once:
-                    self._waits.end_early(waiting[0])
                 self._waiting[wait] = None
+                for excess in list(self._waiting)[: -self._at_once]:
+                    self._waits.hasten(excess)
                 try:
                     return pending.take()
                 finally:

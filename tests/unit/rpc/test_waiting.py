@@ -1,0 +1,85 @@
+"""When a call that waits for its client is ended."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import grpc
+import pytest
+
+from flowcept_service.rpc.waiting import Waits
+
+
+class Call:
+    """As much of gRPC's context as waits ask for."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ended() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def waits(clock: Clock, ended: list[str]) -> Waits:
+    return Waits(clock, ended.append)
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call()
+
+
+def test_a_wait_that_lasts_too_long_ends_the_call(waits: Waits, clock: Clock, call: Call, ended: list[str]) -> None:
+    with waits.within(10, "Query", cast("grpc.ServicerContext", call)):
+        clock.now = 10
+        waits.check()
+        assert not call.is_cancelled
+        clock.now = 10.1
+        waits.check()
+    assert call.is_cancelled
+    assert ended == ["Query"]
+
+
+def test_a_wait_that_is_hastened_has_the_time_that_a_sent_request_needs(waits: Waits, clock: Clock, call: Call) -> None:
+    with waits.within(10, "Query", cast("grpc.ServicerContext", call)) as wait:
+        waits.hasten(wait)
+        clock.now = 0.2
+        waits.check()
+        assert not call.is_cancelled
+        clock.now = 0.3
+        waits.check()
+    assert call.is_cancelled
+
+
+def test_a_wait_that_is_over_ends_nothing(waits: Waits, clock: Clock, call: Call, ended: list[str]) -> None:
+    with waits.within(10, "Query", cast("grpc.ServicerContext", call)) as wait:
+        pass
+    waits.hasten(wait)
+    clock.now = 11
+    waits.check()
+    assert not call.is_cancelled
+    assert ended == []
