@@ -40,6 +40,7 @@ class FakeBlobStore:
         self.calls: list[str] = []
         self.ranges: list[tuple[int, int]] = []
         self.checked: list[bool] = []
+        self.inlined: list[int] = []
         self.metadata: list[dict[str, str]] = []
         self.before: Callable[[str, int], None] = lambda call, number: None
         """Called with the name of a call and how many of them came before; raises to fail the call."""
@@ -88,7 +89,11 @@ class FakeBlobStore:
 
     def GetObject(self, request: pb.GetObjectRequest, context: grpc.ServicerContext) -> pb.GetObjectResponse:  # noqa: N802
         with self._guarded("GetObject", context):
-            return pb.GetObjectResponse(object=self._object(request.object_id))
+            stored = self._object(request.object_id)
+            self.inlined.append(request.max_inline_bytes)
+            few = stored.object_size_bytes <= min(request.max_inline_bytes, 128 << 10)
+            data = self.damage(self.payloads[request.object_id]) if few and request.max_inline_bytes else None
+            return pb.GetObjectResponse(object=stored, data=data)
 
     def DeleteObject(self, request: pb.DeleteObjectRequest, context: grpc.ServicerContext) -> pb.DeleteObjectResponse:  # noqa: N802
         with self._guarded("DeleteObject", context):

@@ -110,7 +110,7 @@ def test_an_uncontrolled_save_among_controlled_ones_loses_no_version(db: DBAPI, 
 
 
 def test_an_overwritten_version_says_how_to_keep_it(db: DBAPI, object_id: str) -> None:
-    db.save_or_update_object(b"0", object_id)
+    db.save_or_update_object(bytes(200_000), object_id)  # too many to come with the metadata
     held = db.get_blob_object(object_id)
     db.save_or_update_object(b"1", object_id)
     with pytest.raises(NotFoundError, match="control_version=True") as caught:
@@ -118,12 +118,21 @@ def test_an_overwritten_version_says_how_to_keep_it(db: DBAPI, object_id: str) -
     assert caught.value.reason is Reason.VERSION_NOT_RETAINED
 
 
-def test_a_blob_loads_the_bytes_of_its_own_version(db: DBAPI, object_id: str) -> None:
-    db.save_or_update_object(b"first", object_id, control_version=True)
+@pytest.mark.parametrize("size", [5, 200_000])
+def test_a_blob_loads_the_bytes_of_its_own_version(db: DBAPI, object_id: str, size: int) -> None:
+    first = b"first".ljust(size)
+    db.save_or_update_object(first, object_id, control_version=True)
     held = db.get_blob_object(object_id)
     db.save_or_update_object(b"second", object_id, control_version=True)
-    assert held.data == b"first"
-    assert held.open().read() == b"first"
+    assert held.data == first
+    assert held.open().read() == first
+
+
+def test_a_few_bytes_outlast_their_version(db: DBAPI, object_id: str) -> None:
+    db.save_or_update_object(b"0", object_id)
+    held = db.get_blob_object(object_id)
+    db.save_or_update_object(b"1", object_id)
+    assert held.data == b"0"
 
 
 def test_the_history_of_an_unknown_object_is_empty(db: DBAPI) -> None:

@@ -222,3 +222,43 @@ def test_an_empty_payload_is_read(fake: DBAPI, store: FakeBlobStore, tmp_path: P
     assert blob.data == b""
     assert blob.open().read() == b""
     assert blob.save_to(tmp_path / "empty").read_bytes() == b""
+
+
+SMALL = os.urandom(128 << 10)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", SMALL], ids=["nothing", "a byte", "128 KiB"])
+def test_a_few_bytes_come_with_their_metadata(
+    fake: DBAPI, store: FakeBlobStore, tmp_path: Path, payload: bytes
+) -> None:
+    store.put("small", payload)
+    blob = fake.get_blob_object("small")
+    seen: list[tuple[int, int | None]] = []
+    assert blob.open().read() == payload
+    assert b"".join(blob.chunks(progress=lambda at, total: seen.append((at, total)))) == payload
+    assert blob.data == payload
+    assert seen == [(len(payload), len(payload))]
+    assert store.calls == ["GetObject"]
+
+
+def test_a_few_bytes_become_a_file_like_many(fake: DBAPI, store: FakeBlobStore, tmp_path: Path) -> None:
+    store.put("small", SMALL)
+    assert fake.get_blob_object("small").save_to(tmp_path / "file").read_bytes() == SMALL
+
+
+@pytest.mark.parametrize("read", [lambda blob: blob.data, lambda blob: list(blob.chunks())], ids=["data", "chunks"])
+def test_a_few_damaged_bytes_are_never_returned(fake: DBAPI, store: FakeBlobStore, read: Any) -> None:
+    store.put("small", SMALL)
+    store.damage = flipped
+    blob = fake.get_blob_object("small")
+    assert blob.object_size_bytes == len(SMALL)
+    with pytest.raises(IntegrityError, match="damaged"):
+        read(blob)
+    assert store.checked[-1]
+
+
+def test_fingerprints_bring_no_bytes(fake: DBAPI, store: FakeBlobStore) -> None:
+    store.put("small", SMALL)
+    assert fake.get_blob_fingerprint("small")["object_size_bytes"] == len(SMALL)
+    assert fake.blob_objects_equal("small", "small")
+    assert store.inlined == [0, 0, 0]

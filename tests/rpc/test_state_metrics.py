@@ -98,6 +98,12 @@ def test_downloaded_bytes_are_counted(service: Service, blobs: Blobs) -> None:
     assert scrape(service).value("flowcept_download_sent_bytes_total") == 2 * MIB
 
 
+def test_bytes_that_come_with_metadata_are_counted(service: Service, blobs: Blobs) -> None:
+    blobs.put(b"few", "u1")
+    blobs.object(max_inline_bytes=100)
+    assert scrape(service).value("flowcept_download_sent_bytes_total") == 3
+
+
 def test_events_are_counted_by_kind_and_the_log_is_measured(
     service: Service, blobs: Blobs, provenance: ProvenanceStub
 ) -> None:

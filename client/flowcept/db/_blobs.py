@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +18,8 @@ from flowcept.transport import Digest, PayloadSource, upload
 from flowcept.v1 import blob_object_pb2
 from flowcept.v1 import blob_store_service_pb2 as pb
 
+_INLINE_BYTES = 128 << 10
+"""Payloads up to this size come with their metadata; the service has the same bound."""
 _PAGE_SIZE = 1000
 _HISTORY_FIELDS = (
     "object_id",
@@ -117,13 +120,12 @@ class BlobMethods(ServiceBound):
     def get_blob_object(self, object_id: str, version: int | None = None) -> BlobObject:
         """The latest version, or exactly ``version``; its bytes are loaded when they are first asked for.
 
+        A few bytes (up to 128 KiB) come along at once: another call would cost more.
+
         Raises:
             NotFoundError: There is no such object or version. It is a ``ValueError`` too.
         """
-        request = pb.GetObjectRequest(
-            object_id=text("object_id", object_id), version=version_number("version", version)
-        )
-        return self._blob(self.connection.call(lambda stubs: stubs.blobs.GetObject, request).object)
+        return self._get(object_id, version, _INLINE_BYTES)
 
     def get_blob_fingerprint(self, object_id: str, version: int | None = None) -> dict[str, Any]:
         """Size and digest of a version, without its bytes.
@@ -134,7 +136,7 @@ class BlobMethods(ServiceBound):
         Raises:
             NotFoundError: There is no such object or version.
         """
-        blob = self.get_blob_object(object_id, version)
+        blob = self._get(object_id, version)
         return {name: getattr(blob, name) for name in _FINGERPRINT_FIELDS}
 
     def blob_objects_equal(
@@ -158,8 +160,8 @@ class BlobMethods(ServiceBound):
         Raises:
             NotFoundError: There is no such object or version.
         """
-        a = self.get_blob_object(object_id_a, version_a)
-        b = self.get_blob_object(object_id_b, version_b)
+        a = self._get(object_id_a, version_a)
+        b = self._get(object_id_b, version_b)
         if a.object_size_bytes != b.object_size_bytes:
             return False
         if a.data_sha256 and b.data_sha256:
@@ -227,7 +229,7 @@ class BlobMethods(ServiceBound):
         """
         given = (custom_metadata, tags, type, task_id, workflow_id, campaign_id)
         if all(value is None for value in given):
-            return self.get_blob_object(object_id).object_id or ""
+            return self._get(object_id).object_id or ""
         request = pb.UpdateObjectRequest(
             object_id=text("object_id", object_id),
             fields=object_fields(
@@ -286,8 +288,20 @@ class BlobMethods(ServiceBound):
         )
         return self._blob(response.object)
 
-    def _blob(self, message: blob_object_pb2.BlobObject) -> BlobObject:
-        return BlobObject.from_dict(blob_fields(message), ServicePayloads(self.connection))
+    def _get(self, object_id: str, version: int | None = None, max_inline_bytes: int = 0) -> BlobObject:
+        request = pb.GetObjectRequest(
+            object_id=text("object_id", object_id),
+            version=version_number("version", version),
+            max_inline_bytes=max_inline_bytes,
+        )
+        response = self.connection.call(lambda stubs: stubs.blobs.GetObject, request)
+        data = response.data if response.HasField("data") else None
+        if data is not None and response.object.data_sha256 not in {"", hashlib.sha256(data).hexdigest()}:
+            data = None  # damaged: whoever asks for the bytes downloads them, and is told where
+        return self._blob(response.object, data)
+
+    def _blob(self, message: blob_object_pb2.BlobObject, data: bytes | None = None) -> BlobObject:
+        return BlobObject.from_dict(blob_fields(message), ServicePayloads(self.connection, data))
 
 
 def _digest_of(blob: BlobObject) -> str:

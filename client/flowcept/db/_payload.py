@@ -56,18 +56,28 @@ def payload_source(value: object, *, pickle: bool, piece_size: int) -> PayloadSo
 
 
 class ServicePayloads:
-    """Reads the bytes of versions from the service."""
+    """Reads the bytes of a version from the service.
 
-    def __init__(self, connection: Connection) -> None:
+    Args:
+        connection: The connection to use.
+        inline: The bytes, verified, where they came with the metadata.
+    """
+
+    def __init__(self, connection: Connection, inline: bytes | None = None) -> None:
         self._connection = connection
+        self._inline = inline
 
     def read(self, blob: BlobObject, progress: Progress | None) -> bytes:
         """See PayloadReader."""
+        if self._inline is not None:
+            return b"".join(self.iterate(blob, progress))
         with self._download(blob, progress) as download:
             return download.read()
 
     def open(self, blob: BlobObject) -> io.BufferedReader:
         """See PayloadReader."""
+        if self._inline is not None:
+            return io.BufferedReader(io.BytesIO(self._inline))
         object_id = text("object_id", blob.object_id)
         reader = RangeReader(
             self._connection, object_id, blob.version, blob.object_size_bytes or 0, blob.data_sha256 or ""
@@ -76,6 +86,11 @@ class ServicePayloads:
 
     def iterate(self, blob: BlobObject, progress: Progress | None) -> Iterator[memoryview]:
         """See PayloadReader."""
+        if self._inline is not None:
+            if progress is not None:
+                progress(len(self._inline), len(self._inline))
+            yield memoryview(self._inline)
+            return
         with self._download(blob, progress) as download:
             yield from download
 

@@ -158,20 +158,24 @@ class DownloadChunk(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class GetObjectRequest(_message.Message):
-    __slots__ = ("object_id", "version", "encoding")
+    __slots__ = ("object_id", "version", "encoding", "max_inline_bytes")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
+    MAX_INLINE_BYTES_FIELD_NUMBER: _ClassVar[int]
     object_id: str
     version: int
     encoding: _document_pb2.DocumentEncoding
-    def __init__(self, object_id: _Optional[str] = ..., version: _Optional[int] = ..., encoding: _Optional[_Union[_document_pb2.DocumentEncoding, str]] = ...) -> None: ...
+    max_inline_bytes: int
+    def __init__(self, object_id: _Optional[str] = ..., version: _Optional[int] = ..., encoding: _Optional[_Union[_document_pb2.DocumentEncoding, str]] = ..., max_inline_bytes: _Optional[int] = ...) -> None: ...
 
 class GetObjectResponse(_message.Message):
-    __slots__ = ("object",)
+    __slots__ = ("object", "data")
     OBJECT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
     object: _blob_object_pb2.BlobObject
-    def __init__(self, object: _Optional[_Union[_blob_object_pb2.BlobObject, _Mapping]] = ...) -> None: ...
+    data: bytes
+    def __init__(self, object: _Optional[_Union[_blob_object_pb2.BlobObject, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("object_id", "page_size", "page_token", "encoding")

@@ -164,7 +164,8 @@ class BlobStoreServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetObject(self, request, context):
-        """Returns the metadata and fingerprint of one version, never the bytes.
+        """Returns the metadata and fingerprint of one version, and of a small payload the bytes too, if asked for: half the
+        calls that `GetObject` and `Download` would be.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
 

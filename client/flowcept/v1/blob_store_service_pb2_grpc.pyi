@@ -103,7 +103,8 @@ class BlobStoreStub:
     Scope: `read`.
     """
     GetObject: _grpc.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetObjectRequest, _blob_store_service_pb2.GetObjectResponse]
-    """Returns the metadata and fingerprint of one version, never the bytes.
+    """Returns the metadata and fingerprint of one version, and of a small payload the bytes too, if asked for: half the
+    calls that `GetObject` and `Download` would be.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
 
@@ -200,7 +201,8 @@ class BlobStoreAsyncStub(BlobStoreStub):
     Scope: `read`.
     """
     GetObject: _aio.UnaryUnaryMultiCallable[_blob_store_service_pb2.GetObjectRequest, _blob_store_service_pb2.GetObjectResponse]  # type: ignore[assignment]
-    """Returns the metadata and fingerprint of one version, never the bytes.
+    """Returns the metadata and fingerprint of one version, and of a small payload the bytes too, if asked for: half the
+    calls that `GetObject` and `Download` would be.
 
     Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
 
@@ -324,7 +326,8 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
         request: _blob_store_service_pb2.GetObjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_blob_store_service_pb2.GetObjectResponse, _abc.Awaitable[_blob_store_service_pb2.GetObjectResponse]]:
-        """Returns the metadata and fingerprint of one version, never the bytes.
+        """Returns the metadata and fingerprint of one version, and of a small payload the bytes too, if asked for: half the
+        calls that `GetObject` and `Download` would be.
 
         Errors: NOT_FOUND (OBJECT_NOT_FOUND, VERSION_NOT_FOUND, VERSION_NOT_RETAINED).
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from flowcept.errors import IntegrityError, OutOfRangeError, Reason, shorten
+from flowcept.errors import IntegrityError, NotFoundError, OutOfRangeError, Reason, shorten
 from flowcept_service.blobs.checks import check_count
 from flowcept_service.blobs.prefetch import Prefetch
 from flowcept_service.blobs.settings import BlobSettings
@@ -93,6 +93,24 @@ class Downloads:
             joined = length <= self._settings.joined_bytes
             yield Beginning(version, next(pieces, None) if joined else None)
             yield from pieces
+
+    def inline(self, version: ObjectVersion, limit: int) -> bytes | None:
+        """The whole payload of a version, if it is small and has at most ``limit`` bytes; the caller verifies it.
+
+        None also where it cannot be read: whoever asks for it alone is told why.
+
+        Raises:
+            InvalidArgumentError: INVALID_FIELD.
+        """
+        check_count("max_inline_bytes", limit)
+        size = version.object_size_bytes
+        if size > min(limit, self._settings.joined_bytes) or not limit:
+            return None
+        try:
+            with self._payloads.pin(version):
+                return b"".join(self._payloads.read(version, 0, size, size or 1))
+        except (NotFoundError, IntegrityError):
+            return None
 
     def _pieces(self, version: ObjectVersion, offset: int, length: int, *, check: bool) -> Iterator[Piece]:
         parts = self._payloads.read(version, offset, length, self._settings.piece_bytes)

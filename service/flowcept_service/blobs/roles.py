@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import UploadMessage, UploadResult, UploadStatus
+from flowcept_service.domain.objects import ObjectVersion
 
 
 class Receiving(Protocol):
@@ -30,4 +31,8 @@ class Sending(Protocol):
 
     def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
         """The version, then its bytes in order. Closing it releases everything."""
+        ...
+
+    def inline(self, version: ObjectVersion, limit: int) -> bytes | None:
+        """A small payload as a whole; None where it has more than ``limit`` bytes, or cannot be read."""
         ...

@@ -24,4 +24,4 @@ class BlobSettings:
     inline_bytes: int = 1 << 20
     """Downloads up to this size are read by the thread that sends them; a helper would cost more than it saves."""
     joined_bytes: int = 128 << 10
-    """Downloads up to this size are sent in one message, together with the metadata; both stay below 4 MiB."""
+    """Payloads up to this size are sent in one message, together with the metadata; both stay below 4 MiB."""

@@ -71,10 +71,11 @@ class BlobStoreServicer:
         return self._downloads.download(decode_range(request))
 
     def GetObject(self, request: GetObjectRequest, context: grpc.ServicerContext) -> GetObjectResponse:
-        """Return the metadata of one version."""
+        """Return the metadata of one version, and the bytes if they are few and wanted."""
         encoding = decode_encoding(request.encoding)
         version = self._objects.get(request.object_id, request.version if request.HasField("version") else None)
-        return GetObjectResponse(object=encode_version(version, encoding))
+        data = self._downloads.inline(version, request.max_inline_bytes)
+        return GetObjectResponse(object=encode_version(version, encoding), data=data)
 
     def ListVersions(self, request: ListVersionsRequest, context: grpc.ServicerContext) -> ListVersionsResponse:
         """List the versions of an object."""

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowcept.v1.blob_store_service_pb2 import DownloadRequest
+from flowcept.errors import IntegrityError, Reason
+from flowcept.v1.blob_store_service_pb2 import DownloadRequest, GetObjectRequest
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.server.service import Service
 from tests.support.blobs import KIB, MIB, Blobs, failure_of, pattern
@@ -109,6 +110,50 @@ def test_a_reader_that_verifies_the_bytes_itself_gets_them_as_they_are(
     blobs.put(data, "u")
     flip_a_byte(service, monkeypatch, 0)
     assert blobs.get(verified_by_reader=True) == bytes((data[0] ^ 1,)) + data[1:]
+
+
+@pytest.mark.parametrize("size", [0, 1, 128 * KIB])
+@pytest.mark.parametrize("in_object", [False, True])
+def test_a_few_bytes_come_with_the_metadata_when_wanted(blobs: Blobs, size: int, in_object: bool) -> None:
+    made = blobs.put(pattern(size), "u", save_data_in_collection=in_object)
+    response = blobs.stub.GetObject(GetObjectRequest(object_id="object", max_inline_bytes=max(1, size)))
+    assert response.HasField("data")
+    assert (response.object, response.data) == (made, pattern(size))
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(0, 0), (10, 0), (10, 9), (128 * KIB + 1, MAX)])
+def test_more_bytes_than_wanted_do_not_come_with_the_metadata(blobs: Blobs, size: int, wanted: int) -> None:
+    made = blobs.put(pattern(size), "u")
+    response = blobs.stub.GetObject(GetObjectRequest(object_id="object", max_inline_bytes=wanted))
+    assert response.object == made
+    assert not response.HasField("data")
+
+
+def test_bytes_come_with_the_version_that_is_named(blobs: Blobs) -> None:
+    for number in range(3):
+        blobs.put(bytes([number]), f"u{number}", control_version=True)
+    response = blobs.stub.GetObject(GetObjectRequest(object_id="object", version=1, max_inline_bytes=1))
+    assert response.data == bytes([1])
+
+
+def test_metadata_come_without_the_bytes_that_are_missing(
+    service: Service, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = blobs.put(b"lost", "u")
+
+    def missing(*_wanted: object) -> Iterator[bytes]:
+        raise IntegrityError("bytes are missing", reason=Reason.PAYLOAD_CORRUPT)
+
+    monkeypatch.setattr(service.storage.payloads, "read", missing)
+    response = blobs.stub.GetObject(GetObjectRequest(object_id="object", max_inline_bytes=4))
+    assert response.object == made
+    assert not response.HasField("data")
+    assert blobs.failing(blobs.get).reason == "PAYLOAD_CORRUPT"
+
+
+def test_a_negative_number_of_bytes_with_the_metadata_is_refused(stored: Blobs) -> None:
+    failure = stored.failing(lambda: stored.object(max_inline_bytes=-1))
+    assert (failure.code, failure.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "max_inline_bytes")
 
 
 def test_a_reader_that_goes_away_leaves_nothing_behind(

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
+from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.query import Foreground
 from flowcept_service.rpc.foreground import ForegroundCalls
 from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_of
@@ -123,6 +124,9 @@ def test_a_metered_download_that_is_closed_closes_the_download() -> None:
 
         def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
             return self.pieces
+
+        def inline(self, version: ObjectVersion, limit: int) -> bytes | None:
+            raise AssertionError("nobody asks for a few bytes")
 
     stream = MeteredDownloads(Downloads(), Metrics()).download(DownloadRange("o"))
     next(stream)

@@ -10,6 +10,7 @@ from flowcept.errors import FlowceptError, Reason
 from flowcept_service.blobs.downloads import Beginning, DownloadRange, Piece
 from flowcept_service.blobs.parts import UploadChunk, UploadMessage, UploadResult, UploadStatus
 from flowcept_service.blobs.roles import Receiving, Sending
+from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.rpc.handlers import each
 from flowcept_service.server.metrics.definitions import (
     DOWNLOAD_SENT,
@@ -99,6 +100,13 @@ class MeteredDownloads:
     def download(self, wanted: DownloadRange) -> Generator[Beginning | Piece, None, None]:
         """See ``Sending.download``."""
         return each(self._counted, self._downloads.download(wanted))
+
+    def inline(self, version: ObjectVersion, limit: int) -> bytes | None:
+        """See ``Sending.inline``."""
+        data = self._downloads.inline(version, limit)
+        if data is not None:
+            self._sent.inc(len(data))
+        return data
 
     def _counted(self, part: Beginning | Piece) -> Beginning | Piece:
         piece = part if isinstance(part, Piece) else part.piece
