@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from flowcept_service.storage.contract import Storage
 from flowcept_service.storage.lmdb import LmdbSettings, LmdbStorage
-from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
+from flowcept_service.storage.lmdb._payloads.role import LmdbPayloadStore
 from tests.conformance.harness import StoreHarness
 from tests.conformance.suites.events import EventSuite
 from tests.conformance.suites.field_values import FieldValueSuite

@@ -16,8 +16,8 @@ import pytest
 from flowcept_service.domain.objects import ObjectChange, ObjectFields
 from flowcept_service.domain.records import Collection
 from flowcept_service.server.stores import now
-from flowcept_service.storage.lmdb._environment import META
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key, version_key
+from flowcept_service.storage.lmdb._environment.environment import META
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key, version_key
 from flowcept_service.storage.lmdb._tables import TABLES
 from tests.conformance.copying import contents
 from tests.support.blobs import pattern

@@ -29,7 +29,7 @@ from flowcept_service.domain.retention import Retention
 from flowcept_service.server.service import Service
 from flowcept_service.server.stores import now
 from flowcept_service.storage.lmdb import LmdbStorage
-from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
+from flowcept_service.storage.lmdb._payloads.role import LmdbPayloadStore
 from flowcept_service.storage.mongodb import MongodbStorage
 from tests.support.blobs import pattern
 from tests.support.conditions import eventually

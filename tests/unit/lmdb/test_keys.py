@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowcept_service.storage.lmdb._chunks import CHUNK_BYTES, coalesce
-from flowcept_service.storage.lmdb._keys import text_key, version_key
-from flowcept_service.storage.lmdb._log_tables import join_keys, split_keys
+from flowcept_service.storage.lmdb._environment.keys import text_key, version_key
+from flowcept_service.storage.lmdb._log.tables import join_keys, split_keys
+from flowcept_service.storage.lmdb._payloads.chunks import CHUNK_BYTES, coalesce
 
 MAX_KEY_BYTES = 511
 texts = st.text(max_size=300) | st.builds(lambda end: "x" * 300 + end, st.text(max_size=3))

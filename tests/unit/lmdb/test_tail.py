@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.domain.retention import Retention
-from flowcept_service.storage.lmdb._tail import TAIL_BYTES, LogTail
+from flowcept_service.storage.lmdb._log.tail import TAIL_BYTES, LogTail
 from tests.conformance.harness import FakeClock, decode_frames, task
 from tests.unit.lmdb.conftest import Open
 

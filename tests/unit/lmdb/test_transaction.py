@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 
 KEYS = st.sets(st.binary(min_size=1, max_size=2) | st.sampled_from([b"m%03d" % number for number in range(40)]))
 

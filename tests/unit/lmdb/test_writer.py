@@ -13,9 +13,9 @@ import pytest
 
 from flowcept.errors import InvalidArgumentError, UnavailableError
 from flowcept_service.storage.lmdb import LmdbSettings
-from flowcept_service.storage.lmdb._environment import Environment, TableKind
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
-from flowcept_service.storage.lmdb._writer import GroupWriter
+from flowcept_service.storage.lmdb._environment.environment import Environment, TableKind
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
 from tests.support.conditions import PATIENCE, eventually
 
 

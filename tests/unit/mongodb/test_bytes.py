@@ -9,8 +9,7 @@ from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowcept_service.storage.mongodb._chunks import cut, in_pieces
-from flowcept_service.storage.mongodb._raw import (
+from flowcept_service.storage.mongodb._connection.raw import (
     chunk_document,
     documents_in,
     records_in,
@@ -19,7 +18,8 @@ from flowcept_service.storage.mongodb._raw import (
     with_id,
     without_id,
 )
-from flowcept_service.storage.mongodb._schema import CHUNK_BYTES
+from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES
+from flowcept_service.storage.mongodb._payloads.chunks import cut, in_pieces
 
 KEYS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8).filter(
     lambda key: key != "_id"

@@ -22,21 +22,26 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from flowcept_service.domain.replication import ReplicaBatch
-from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage, {module}
+import {module} as patched
+from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
 from tests.conformance.harness import BsonEventEncoder, task
 
 settings = MongodbSettings(sys.argv[1], database=sys.argv[2])
 storage = MongodbStorage(settings, BsonEventEncoder(), lambda: datetime.now(UTC))
-work = {module}.{function}
+work = patched.{function}
 def killed(*arguments):
     work(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-{module}.{function} = killed
+patched.{function} = killed
 {call}
 """
 CALLS = {
-    "write": ("_writer", "flush", 'storage.records.write([task("never")])'),
-    "apply": ("_replica", "apply_batch", 'storage.replica.apply(ReplicaBatch(b"never"))'),
+    "write": ("flowcept_service.storage.mongodb._commit.writer", "flush", 'storage.records.write([task("never")])'),
+    "apply": (
+        "flowcept_service.storage.mongodb._replica",
+        "apply_batch",
+        'storage.replica.apply(ReplicaBatch(b"never"))',
+    ),
 }
 
 

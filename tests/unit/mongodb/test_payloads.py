@@ -15,7 +15,7 @@ from flowcept.errors import NotFoundError, VersionConflictError
 from flowcept_service.domain.objects import CommitResult, ObjectChange, ObjectFields, ObjectVersion, Payload
 from flowcept_service.domain.retention import Retention
 from flowcept_service.storage.mongodb import MongodbSettings, MongodbStorage
-from flowcept_service.storage.mongodb._schema import CHUNK_BYTES
+from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES
 from tests.conformance.harness import BsonEventEncoder, FakeClock, digest
 from tests.support.blobs import pattern
 

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.storage.mongodb import MongodbSettings
-from flowcept_service.storage.mongodb._errors import ErrorTranslator
+from flowcept_service.storage.mongodb._connection.errors import ErrorTranslator
 
 SECRETS = {
     "mongodb://user:hunter2@host:27017/?replicaSet=rs0": "hunter2",
@@ -67,7 +67,7 @@ def test_the_database_is_the_one_that_is_named(uri: str, given: str, expected: s
 
 @pytest.mark.parametrize("uri", ["nonsense", "mongodb://", "mongodb://user:hunter2@:x/", "user:hunter2@h"])
 def test_what_is_no_connection_string_is_refused_without_its_secret(uri: str) -> None:
-    from flowcept_service.storage.mongodb._client import connect
+    from flowcept_service.storage.mongodb._connection.client import connect
 
     settings = MongodbSettings(uri, connect_seconds=0.2)
 

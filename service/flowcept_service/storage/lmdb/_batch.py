@@ -12,9 +12,9 @@ from flowcept_service.query import decode
 from flowcept_service.storage.documents import encode_document
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.lmdb._collection import Change, Entry, IndexedCollection
-from flowcept_service.storage.lmdb._keys import text_key
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.keys import text_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
 
 
 class RecordBatch:

@@ -10,9 +10,9 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flowcept_service.domain.records import ID_FIELDS, INDEXED_FIELDS, Collection, Document
-from flowcept_service.storage.lmdb._environment import Environment, Table, TableKind
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.environment import Environment, Table, TableKind
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 
 if TYPE_CHECKING:
     import lmdb

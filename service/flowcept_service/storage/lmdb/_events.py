@@ -6,12 +6,12 @@ from heapq import nsmallest
 
 from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.domain.store_state import ConsumerPosition
-from flowcept_service.storage.lmdb._environment import Environment
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key
-from flowcept_service.storage.lmdb._log_tables import blocks_behind, read_bounds, unpack_block
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
-from flowcept_service.storage.lmdb._writer import GroupWriter
+from flowcept_service.storage.lmdb._environment.environment import Environment
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
+from flowcept_service.storage.lmdb._log.tables import blocks_behind, read_bounds, unpack_block
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
 from flowcept_service.storage.refusals import check_held, sequence_not_reached
 
 

@@ -11,8 +11,8 @@ from typing import Final
 from flowcept_service.domain.records import ID_FIELDS
 from flowcept_service.query import Query, QueryBudget, run_bson, within
 from flowcept_service.storage.lmdb._collection import IndexedCollection, rows_from
-from flowcept_service.storage.lmdb._environment import Environment, Table
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key
+from flowcept_service.storage.lmdb._environment.environment import Environment, Table
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
 
 BATCH_BYTES: Final = 256 << 10
 """Documents that one read transaction copies: a slow reader of the results must not hold one open."""

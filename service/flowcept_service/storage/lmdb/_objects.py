@@ -24,14 +24,14 @@ from flowcept_service.query import decode
 from flowcept_service.storage.documents import decode_version, encode_document, version_to_document
 from flowcept_service.storage.drafts import object_draft
 from flowcept_service.storage.lmdb._collection import Change, Entry, IndexedCollection
-from flowcept_service.storage.lmdb._environment import Environment
-from flowcept_service.storage.lmdb._keys import text_key, version_key
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
-from flowcept_service.storage.lmdb._references import PayloadReferences
+from flowcept_service.storage.lmdb._environment.environment import Environment
+from flowcept_service.storage.lmdb._environment.keys import text_key, version_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
+from flowcept_service.storage.lmdb._payloads.references import PayloadReferences
+from flowcept_service.storage.lmdb._payloads.role import LmdbPayloadStore
 from flowcept_service.storage.lmdb._requests import Requests
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
-from flowcept_service.storage.lmdb._writer import GroupWriter
 from flowcept_service.storage.refusals import request_reused
 
 if TYPE_CHECKING:

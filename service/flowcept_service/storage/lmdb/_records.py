@@ -13,12 +13,12 @@ from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.lmdb._batch import RecordBatch
 from flowcept_service.storage.lmdb._collection import Change, IndexedCollection
-from flowcept_service.storage.lmdb._environment import Environment
+from flowcept_service.storage.lmdb._environment.environment import Environment
+from flowcept_service.storage.lmdb._environment.keys import text_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
 from flowcept_service.storage.lmdb._find import find
-from flowcept_service.storage.lmdb._keys import text_key
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
-from flowcept_service.storage.lmdb._writer import GroupWriter
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
 
 RECORD_BYTES: Final = 2048
 """About what one record costs a commit, with its event and its index entries."""

@@ -25,21 +25,21 @@ from flowcept_service.domain.replication import (
 from flowcept_service.query import decode
 from flowcept_service.storage.documents import decode_version
 from flowcept_service.storage.lmdb._collection import Change, Entry, IndexedCollection
-from flowcept_service.storage.lmdb._environment import Environment
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key, version_key
-from flowcept_service.storage.lmdb._log_tables import (
+from flowcept_service.storage.lmdb._environment.environment import Environment
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key, version_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
+from flowcept_service.storage.lmdb._log.tables import (
     blocks_behind,
     read_bounds,
     split_keys,
     unpack_block,
     unpack_header,
 )
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._references import PayloadReferences
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
+from flowcept_service.storage.lmdb._payloads.references import PayloadReferences
+from flowcept_service.storage.lmdb._payloads.small import SMALL_BYTES
 from flowcept_service.storage.lmdb._requests import Requests
-from flowcept_service.storage.lmdb._small import SMALL_BYTES
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
-from flowcept_service.storage.lmdb._writer import GroupWriter
 from flowcept_service.storage.refusals import check_held, does_not_continue
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from flowcept_service.domain.replication import KeptRequest
-from flowcept_service.storage.lmdb._environment import Environment, TableKind
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.environment import Environment, TableKind
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 
 if TYPE_CHECKING:
     import lmdb

@@ -14,21 +14,21 @@ from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.domain.store_state import SLOWEST_CONSUMERS, StoreState, WriterState
 from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
 from flowcept_service.storage.lmdb._collection import IndexedCollection
-from flowcept_service.storage.lmdb._directory import DirectoryLock, check_restored
-from flowcept_service.storage.lmdb._environment import Environment
-from flowcept_service.storage.lmdb._errors import free_bytes
+from flowcept_service.storage.lmdb._environment.directory import DirectoryLock, check_restored
+from flowcept_service.storage.lmdb._environment.environment import Environment
+from flowcept_service.storage.lmdb._environment.errors import free_bytes
+from flowcept_service.storage.lmdb._environment.settings import LmdbSettings
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
 from flowcept_service.storage.lmdb._events import LmdbEventLog
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
 from flowcept_service.storage.lmdb._objects import LmdbObjectStore
-from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
+from flowcept_service.storage.lmdb._payloads.references import PayloadReferences
+from flowcept_service.storage.lmdb._payloads.role import LmdbPayloadStore
 from flowcept_service.storage.lmdb._records import LmdbRecordStore
-from flowcept_service.storage.lmdb._references import PayloadReferences
 from flowcept_service.storage.lmdb._replica import LmdbReplica
 from flowcept_service.storage.lmdb._requests import Requests
-from flowcept_service.storage.lmdb._settings import LmdbSettings
 from flowcept_service.storage.lmdb._sweep import Sweeper
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS, TABLES
-from flowcept_service.storage.lmdb._writer import GroupWriter
 from flowcept_service.storage.observer import StoreObserver
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.replica import Replica

@@ -10,11 +10,11 @@ from typing import Final
 from bson import ObjectId
 
 from flowcept_service.domain.retention import Retention, SweepResult
-from flowcept_service.storage.lmdb._log_writer import EventLogWriter
-from flowcept_service.storage.lmdb._payloads import LmdbPayloadStore
-from flowcept_service.storage.lmdb._references import PayloadReferences
+from flowcept_service.storage.lmdb._environment.writer import GroupWriter
+from flowcept_service.storage.lmdb._log.writer import EventLogWriter
+from flowcept_service.storage.lmdb._payloads.references import PayloadReferences
+from flowcept_service.storage.lmdb._payloads.role import LmdbPayloadStore
 from flowcept_service.storage.lmdb._requests import Requests
-from flowcept_service.storage.lmdb._writer import GroupWriter
 
 ROWS_AT_ONCE: Final = 500
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from flowcept_service.domain.records import Collection
 from flowcept_service.storage.lmdb._collection import collection_tables
-from flowcept_service.storage.lmdb._environment import TableKind
-from flowcept_service.storage.lmdb._log_tables import EVENT_TABLES
-from flowcept_service.storage.lmdb._payloads import PAYLOAD_TABLES
-from flowcept_service.storage.lmdb._references import REFERENCE_TABLES
+from flowcept_service.storage.lmdb._environment.environment import TableKind
+from flowcept_service.storage.lmdb._log.tables import EVENT_TABLES
+from flowcept_service.storage.lmdb._payloads.references import REFERENCE_TABLES
+from flowcept_service.storage.lmdb._payloads.role import PAYLOAD_TABLES
 from flowcept_service.storage.lmdb._requests import REQUEST_TABLES
 
 

@@ -16,14 +16,22 @@ from flowcept_service.domain.records import RECORD_KINDS, Collection
 from flowcept_service.domain.replication import KeptRequest, LogBlock, ReplicaBatch, RowChange, RowKey
 from flowcept_service.query import decode
 from flowcept_service.storage.documents import DATA_FIELD, decode_version, document_to_version, encode_document
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._flush import flush
-from flowcept_service.storage.mongodb._log import Block, block_document
-from flowcept_service.storage.mongodb._raw import with_binary
-from flowcept_service.storage.mongodb._references import release
-from flowcept_service.storage.mongodb._schema import CONSUMERS, EVENTS, LOG, LOG_ID, REPLICA, STATE_ID
-from flowcept_service.storage.mongodb._seal import WANTED_OF_PAYLOAD, seal
-from flowcept_service.storage.mongodb._unit import FILE_TABLE, HISTORY, RECORDS, REQUEST_TABLE, Position, Tail, Unit
+from flowcept_service.storage.mongodb._commit.flush import flush
+from flowcept_service.storage.mongodb._commit.log import Block, block_document
+from flowcept_service.storage.mongodb._commit.unit import (
+    FILE_TABLE,
+    HISTORY,
+    RECORDS,
+    REQUEST_TABLE,
+    Position,
+    Tail,
+    Unit,
+)
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.raw import with_binary
+from flowcept_service.storage.mongodb._connection.schema import CONSUMERS, EVENTS, LOG, LOG_ID, REPLICA, STATE_ID
+from flowcept_service.storage.mongodb._payloads.references import release
+from flowcept_service.storage.mongodb._payloads.seal import WANTED_OF_PAYLOAD, seal
 from flowcept_service.storage.refusals import does_not_continue
 
 _KEYS_AT_ONCE: Final = 200

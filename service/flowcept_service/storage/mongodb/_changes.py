@@ -31,11 +31,11 @@ from flowcept_service.storage.documents import (
     version_to_document,
 )
 from flowcept_service.storage.drafts import object_draft
-from flowcept_service.storage.mongodb._foreign import current_bytes
-from flowcept_service.storage.mongodb._raw import with_binary
-from flowcept_service.storage.mongodb._references import find_payload, release
-from flowcept_service.storage.mongodb._seal import WANTED_OF_PAYLOAD, seal
-from flowcept_service.storage.mongodb._unit import HISTORY, RECORDS, REQUEST_TABLE, Table, Unit
+from flowcept_service.storage.mongodb._commit.unit import HISTORY, RECORDS, REQUEST_TABLE, Table, Unit
+from flowcept_service.storage.mongodb._connection.raw import with_binary
+from flowcept_service.storage.mongodb._payloads.foreign import current_bytes
+from flowcept_service.storage.mongodb._payloads.references import find_payload, release
+from flowcept_service.storage.mongodb._payloads.seal import WANTED_OF_PAYLOAD, seal
 from flowcept_service.storage.refusals import request_reused
 
 _LATEST: Final = RECORDS[Collection.OBJECTS]

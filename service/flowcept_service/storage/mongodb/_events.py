@@ -10,10 +10,10 @@ from pymongo.errors import DuplicateKeyError
 
 from flowcept_service.domain.events import EventBlock, LogBounds
 from flowcept_service.query import decode
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._horizon import Horizon
-from flowcept_service.storage.mongodb._log import event_block, log_bounds
-from flowcept_service.storage.mongodb._schema import CONSUMERS, EVENTS, LOG, LOG_ID
+from flowcept_service.storage.mongodb._commit.horizon import Horizon
+from flowcept_service.storage.mongodb._commit.log import event_block, log_bounds
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.schema import CONSUMERS, EVENTS, LOG, LOG_ID
 from flowcept_service.storage.refusals import check_held, sequence_not_reached
 
 BLOCKS_AT_ONCE: Final = 1000

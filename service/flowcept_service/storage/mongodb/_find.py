@@ -17,10 +17,10 @@ from flowcept.errors import InvalidArgumentError, Reason
 from flowcept_service.domain.records import INDEXED_FIELDS, Collection
 from flowcept_service.query import Query, QueryBudget, backtracks, run_bson, to_find, to_pipeline, within
 from flowcept_service.storage.documents import DATA_FIELD
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._raw import documents_in, records_in
-from flowcept_service.storage.mongodb._references import VERSIONS
-from flowcept_service.storage.mongodb._scan import Batches
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.raw import documents_in, records_in
+from flowcept_service.storage.mongodb._connection.scan import Batches
+from flowcept_service.storage.mongodb._payloads.references import VERSIONS
 
 BATCH_DOCUMENTS: Final = 1000
 """Documents in one batch: MongoDB's own first one, of 101, costs most queries a second round trip."""

@@ -21,11 +21,11 @@ from flowcept_service.domain.objects import (
 from flowcept_service.domain.records import Collection
 from flowcept_service.storage.documents import DATA_FIELD, decode_version
 from flowcept_service.storage.mongodb._changes import Commit, CommitKnown, Delete, repeated
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
-from flowcept_service.storage.mongodb._raw import without_id
-from flowcept_service.storage.mongodb._schema import REQUESTS
-from flowcept_service.storage.mongodb._writer import CommitWriter
+from flowcept_service.storage.mongodb._commit.writer import CommitWriter
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.raw import without_id
+from flowcept_service.storage.mongodb._connection.schema import REQUESTS
+from flowcept_service.storage.mongodb._payloads.role import MongodbPayloadStore
 
 _NO_BYTES: Final = {DATA_FIELD: 0}
 _VERSION_BYTES: Final = 4096

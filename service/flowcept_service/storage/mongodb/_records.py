@@ -14,11 +14,11 @@ from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection,
 from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.documents import DATA_FIELD, encode_document
 from flowcept_service.storage.drafts import record_draft
-from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._commit.unit import MESSAGE_TABLE, RECORDS, Table, Unit
+from flowcept_service.storage.mongodb._commit.writer import CommitWriter
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.raw import without_id
 from flowcept_service.storage.mongodb._find import find
-from flowcept_service.storage.mongodb._raw import without_id
-from flowcept_service.storage.mongodb._unit import MESSAGE_TABLE, RECORDS, Table, Unit
-from flowcept_service.storage.mongodb._writer import CommitWriter
 
 RECORD_BYTES: Final = 2048
 """About what one record costs a commit, with its event and its index entries."""

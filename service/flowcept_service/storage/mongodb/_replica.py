@@ -30,12 +30,13 @@ from flowcept_service.domain.replication import (
 from flowcept_service.storage.contract import EventLog
 from flowcept_service.storage.documents import DATA_FIELD
 from flowcept_service.storage.mongodb._apply import apply_batch, history_filters
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._errors import is_transient
-from flowcept_service.storage.mongodb._horizon import Horizon
-from flowcept_service.storage.mongodb._presence import Presence
-from flowcept_service.storage.mongodb._raw import RAW, split_id, without_id
-from flowcept_service.storage.mongodb._schema import (
+from flowcept_service.storage.mongodb._commit.horizon import Horizon
+from flowcept_service.storage.mongodb._commit.presence import Presence
+from flowcept_service.storage.mongodb._commit.unit import KEYS_AT_ONCE
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.errors import is_transient
+from flowcept_service.storage.mongodb._connection.raw import RAW, split_id, without_id
+from flowcept_service.storage.mongodb._connection.schema import (
     CHUNK_BYTES,
     CONSUMERS,
     EVENTS,
@@ -48,8 +49,7 @@ from flowcept_service.storage.mongodb._schema import (
     REQUESTS,
     STATE_ID,
 )
-from flowcept_service.storage.mongodb._settings import MongodbSettings
-from flowcept_service.storage.mongodb._unit import KEYS_AT_ONCE
+from flowcept_service.storage.mongodb._connection.settings import MongodbSettings
 
 _NO_BYTES: Final = {DATA_FIELD: 0}
 _SNAPSHOT: Final = ReadConcern("snapshot")

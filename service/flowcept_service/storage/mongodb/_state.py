@@ -8,9 +8,9 @@ import pymongo
 
 from flowcept_service.domain.events import LogBounds
 from flowcept_service.domain.store_state import SLOWEST_CONSUMERS, ConsumerPosition, DatabaseSize, StoreState
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._log import log_bounds
-from flowcept_service.storage.mongodb._schema import CONSUMERS, LOG, LOG_ID, UPLOADS
+from flowcept_service.storage.mongodb._commit.log import log_bounds
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.schema import CONSUMERS, LOG, LOG_ID, UPLOADS
 
 _SECONDS: Final = 3.0
 """For all questions together: a primary that needs longer cannot serve anybody."""

@@ -12,20 +12,20 @@ from flowcept_service.domain.events import EventEncoder
 from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.domain.store_state import StoreState, WriterState
 from flowcept_service.storage.contract import EventLog, ObjectStore, PayloadStore, RecordStore
-from flowcept_service.storage.mongodb._database import Database
+from flowcept_service.storage.mongodb._commit.horizon import Horizon
+from flowcept_service.storage.mongodb._commit.presence import Presence
+from flowcept_service.storage.mongodb._commit.watcher import Watcher
+from flowcept_service.storage.mongodb._commit.writer import CommitWriter
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.settings import MongodbSettings
 from flowcept_service.storage.mongodb._events import MongodbEventLog
-from flowcept_service.storage.mongodb._horizon import Horizon
 from flowcept_service.storage.mongodb._objects import MongodbObjectStore
-from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
-from flowcept_service.storage.mongodb._presence import Presence
-from flowcept_service.storage.mongodb._readers import ReaderReports
+from flowcept_service.storage.mongodb._payloads.readers import ReaderReports
+from flowcept_service.storage.mongodb._payloads.role import MongodbPayloadStore
 from flowcept_service.storage.mongodb._records import MongodbRecordStore
 from flowcept_service.storage.mongodb._replica import MongodbReplica
-from flowcept_service.storage.mongodb._settings import MongodbSettings
 from flowcept_service.storage.mongodb._state import read_state
 from flowcept_service.storage.mongodb._sweep import Sweeper
-from flowcept_service.storage.mongodb._watcher import Watcher
-from flowcept_service.storage.mongodb._writer import CommitWriter
 from flowcept_service.storage.observer import StoreObserver, Unobserved
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.replica import Replica

@@ -12,14 +12,14 @@ from bson import ObjectId
 
 from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.query import decode
-from flowcept_service.storage.mongodb._database import Database
-from flowcept_service.storage.mongodb._payloads import MongodbPayloadStore
-from flowcept_service.storage.mongodb._readers import ReaderReports
-from flowcept_service.storage.mongodb._references import is_referenced, put_garbage
-from flowcept_service.storage.mongodb._schema import EVENTS, GARBAGE, LOG, LOG_ID, REQUESTS
-from flowcept_service.storage.mongodb._staging import StagingRows
-from flowcept_service.storage.mongodb._unit import FILE_TABLE, GARBAGE_TABLE, UPLOAD_TABLE, Table, Unit
-from flowcept_service.storage.mongodb._writer import CommitWriter
+from flowcept_service.storage.mongodb._commit.unit import FILE_TABLE, GARBAGE_TABLE, UPLOAD_TABLE, Table, Unit
+from flowcept_service.storage.mongodb._commit.writer import CommitWriter
+from flowcept_service.storage.mongodb._connection.database import Database
+from flowcept_service.storage.mongodb._connection.schema import EVENTS, GARBAGE, LOG, LOG_ID, REQUESTS
+from flowcept_service.storage.mongodb._payloads.readers import ReaderReports
+from flowcept_service.storage.mongodb._payloads.references import is_referenced, put_garbage
+from flowcept_service.storage.mongodb._payloads.role import MongodbPayloadStore
+from flowcept_service.storage.mongodb._payloads.staging import StagingRows
 from flowcept_service.storage.pins import Pins
 
 PAYLOADS_AT_ONCE: Final = 100

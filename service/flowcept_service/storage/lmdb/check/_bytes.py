@@ -13,12 +13,12 @@ from bson import ObjectId
 from flowcept_service.domain.objects import Staging
 from flowcept_service.domain.records import Collection
 from flowcept_service.storage.documents import document_to_version
-from flowcept_service.storage.lmdb._chunks import delete_chunks
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key
-from flowcept_service.storage.lmdb._pages import drop_pages
-from flowcept_service.storage.lmdb._staging import decode_staging
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
+from flowcept_service.storage.lmdb._environment.pages import drop_pages
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._payloads.chunks import delete_chunks
+from flowcept_service.storage.lmdb._payloads.staging import decode_staging
 from flowcept_service.storage.lmdb._tables import PAYLOADS
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.check._finding import Finding, Fix, Kind
 from flowcept_service.storage.lmdb.check._references import Tally
 from flowcept_service.storage.lmdb.check._rows import UNDECODABLE, rows, text, try_decode, value_of

@@ -15,7 +15,7 @@ from bson.errors import InvalidId
 
 from flowcept.errors import CancelledError
 from flowcept_service.domain.records import Collection, Document
-from flowcept_service.storage.lmdb._directory import DirectoryLock, ReadersLock, check_restored
+from flowcept_service.storage.lmdb._environment.directory import DirectoryLock, ReadersLock, check_restored
 from flowcept_service.storage.lmdb._replica import STATE_KEY
 from flowcept_service.storage.lmdb.check._bytes import ByteCheck
 from flowcept_service.storage.lmdb.check._collections import CollectionCheck

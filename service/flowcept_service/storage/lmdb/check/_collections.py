@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from flowcept_service.domain.records import ID_FIELDS, Collection, Document
 from flowcept_service.storage.lmdb._collection import index_keys, secondary_fields
-from flowcept_service.storage.lmdb._keys import NUMBER, text_key, version_key
+from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key, version_key
 from flowcept_service.storage.lmdb.check._finding import Finding, Kind
 from flowcept_service.storage.lmdb.check._rows import (
     drop,

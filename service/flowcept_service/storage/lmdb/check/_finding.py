@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 
 
 class Kind(StrEnum):

@@ -9,9 +9,9 @@ from typing import Final
 import bson
 
 from flowcept_service.domain.records import Collection, Document
-from flowcept_service.storage.lmdb._keys import text_key, version_key
+from flowcept_service.storage.lmdb._environment.keys import text_key, version_key
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 from flowcept_service.storage.lmdb._tables import RECORDS
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.check._collections import key_of
 from flowcept_service.storage.lmdb.check._finding import Finding, Fix, Kind
 from flowcept_service.storage.lmdb.check._rows import rows, try_decode

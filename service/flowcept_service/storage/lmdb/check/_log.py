@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from flowcept_service.domain.events import EventBlock, LogBounds
-from flowcept_service.storage.lmdb._keys import NUMBER
-from flowcept_service.storage.lmdb._log_tables import (
+from flowcept_service.storage.lmdb._environment.keys import NUMBER
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._log.tables import (
     BOUNDS_KEY,
     pack_bounds,
     read_bounds,
@@ -16,7 +17,6 @@ from flowcept_service.storage.lmdb._log_tables import (
     unpack_block,
 )
 from flowcept_service.storage.lmdb._tables import RECORDS
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.check._finding import Finding, Fix, Kind
 from flowcept_service.storage.lmdb.check._rows import drop, entries, put, rows, text, value_of
 from flowcept_service.storage.lmdb.offline import Snapshot

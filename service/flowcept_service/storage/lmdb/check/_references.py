@@ -11,9 +11,9 @@ from bson import ObjectId
 
 from flowcept_service.domain.records import Document
 from flowcept_service.storage.documents import document_to_version
-from flowcept_service.storage.lmdb._references import REFERENCE
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._payloads.references import REFERENCE
 from flowcept_service.storage.lmdb._tables import RECORDS
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.check._finding import Finding, Fix, Kind
 from flowcept_service.storage.lmdb.check._rows import UNDECODABLE, drop, entries, has_pair, put, rows, value_of
 from flowcept_service.storage.lmdb.offline import Snapshot

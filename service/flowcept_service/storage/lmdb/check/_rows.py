@@ -10,9 +10,9 @@ from bson.errors import InvalidBSON, InvalidDocument
 
 from flowcept_service.domain.records import Document
 from flowcept_service.query import decode
-from flowcept_service.storage.lmdb._environment import Table
+from flowcept_service.storage.lmdb._environment.environment import Table
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 from flowcept_service.storage.lmdb._tables import RECORDS
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.check._finding import Fix
 from flowcept_service.storage.lmdb.offline import Snapshot
 

@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 
 from flowcept.errors import CancelledError, IntegrityError, InvalidArgumentError
 from flowcept_service.domain.records import Collection
-from flowcept_service.storage.lmdb._directory import ReadersLock, check_restored
-from flowcept_service.storage.lmdb._log_tables import read_bounds
+from flowcept_service.storage.lmdb._environment.directory import ReadersLock, check_restored
+from flowcept_service.storage.lmdb._log.tables import read_bounds
 from flowcept_service.storage.lmdb.offline._file import StoreFile
 from flowcept_service.storage.lmdb.offline._forms import (
     ARCHIVE_SUFFIX,

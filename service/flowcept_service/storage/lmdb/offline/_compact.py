@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 
 from flowcept.errors import CancelledError, IntegrityError, PreconditionError, Reason
-from flowcept_service.storage.lmdb._directory import COMPACTING, DirectoryLock, ReadersLock, check_restored
-from flowcept_service.storage.lmdb._environment import DATA_FILE, LMDB_FORMAT, MAX_TABLES, META, TableKind
+from flowcept_service.storage.lmdb._environment.directory import COMPACTING, DirectoryLock, ReadersLock, check_restored
+from flowcept_service.storage.lmdb._environment.environment import DATA_FILE, LMDB_FORMAT, MAX_TABLES, META, TableKind
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS, TABLES
 from flowcept_service.storage.lmdb.offline._file import LOCK_FILE, StoreFile
 from flowcept_service.storage.lmdb.offline._writing import check_room, flush_directory, remove_files, translated
 
 if TYPE_CHECKING:
-    from flowcept_service.storage.lmdb._environment import BufferTransaction, Table
+    from flowcept_service.storage.lmdb._environment.environment import BufferTransaction, Table
 
 _BATCH_BYTES: Final = 16 << 20
 _BATCH_ROWS: Final = 10_000

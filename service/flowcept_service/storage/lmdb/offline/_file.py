@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 
 from flowcept.errors import NotFoundError, PreconditionError, Reason
-from flowcept_service.storage.lmdb._environment import (
+from flowcept_service.storage.lmdb._environment.environment import (
     DATA_FILE,
     LMDB_FORMAT,
     MAX_TABLES,
@@ -19,12 +19,12 @@ from flowcept_service.storage.lmdb._environment import (
     Table,
     check_stamp,
 )
-from flowcept_service.storage.lmdb._errors import translate
+from flowcept_service.storage.lmdb._environment.errors import translate
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 from flowcept_service.storage.lmdb._tables import TABLES
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 
 if TYPE_CHECKING:
-    from flowcept_service.storage.lmdb._environment import BufferTransaction, ReadTransaction
+    from flowcept_service.storage.lmdb._environment.environment import BufferTransaction, ReadTransaction
 
 LOCK_FILE: Final = "lock.mdb"
 _ROOM_BYTES: Final = 1 << 30

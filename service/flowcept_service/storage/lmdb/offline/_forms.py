@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 from flowcept.errors import IntegrityError, NotFoundError, Reason
-from flowcept_service.storage.lmdb._environment import DATA_FILE
+from flowcept_service.storage.lmdb._environment.environment import DATA_FILE
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS
 from flowcept_service.storage.lmdb.offline._manifest import MANIFEST_NAME
 from flowcept_service.storage.lmdb.offline._writing import flush_directory, partial_path, remove_files, translated

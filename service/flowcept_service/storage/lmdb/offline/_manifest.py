@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from flowcept.errors import IntegrityError, PreconditionError, Reason
-from flowcept_service.storage.lmdb._environment import SCHEMA_VERSION
+from flowcept_service.storage.lmdb._environment.environment import SCHEMA_VERSION
 
 MANIFEST_NAME: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 1 << 20

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from flowcept_service.domain.events import LogBounds
-from flowcept_service.storage.lmdb._environment import Table
-from flowcept_service.storage.lmdb._keys import NUMBER
-from flowcept_service.storage.lmdb._log_tables import (
+from flowcept_service.storage.lmdb._environment.environment import Table
+from flowcept_service.storage.lmdb._environment.keys import NUMBER
+from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
+from flowcept_service.storage.lmdb._log.tables import (
     BOUNDS_KEY,
     pack_block,
     pack_bounds,
@@ -25,7 +26,6 @@ from flowcept_service.storage.lmdb._log_tables import (
     unpack_block,
     unpack_header,
 )
-from flowcept_service.storage.lmdb._transaction import WriteTransaction
 from flowcept_service.storage.lmdb.offline._file import StoreFile
 
 if TYPE_CHECKING:

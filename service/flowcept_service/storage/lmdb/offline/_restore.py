@@ -11,8 +11,8 @@ from threading import Event
 from typing import BinaryIO, Final
 
 from flowcept.errors import AlreadyExistsError, CancelledError, IntegrityError, Reason
-from flowcept_service.storage.lmdb._directory import LOCK_FILE, RESTORING, DirectoryLock
-from flowcept_service.storage.lmdb._environment import DATA_FILE
+from flowcept_service.storage.lmdb._environment.directory import LOCK_FILE, RESTORING, DirectoryLock
+from flowcept_service.storage.lmdb._environment.environment import DATA_FILE
 from flowcept_service.storage.lmdb._replica import STATE_KEY
 from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS
 from flowcept_service.storage.lmdb.offline import _file

@@ -25,7 +25,7 @@ from flowcept_service.storage.lmdb._tables import PAYLOADS, RECORDS
 from flowcept_service.storage.lmdb.offline._file import StoreFile
 
 if TYPE_CHECKING:
-    from flowcept_service.storage.lmdb._environment import BufferTransaction, ReadTransaction
+    from flowcept_service.storage.lmdb._environment.environment import BufferTransaction, ReadTransaction
 
 ATTEMPTS: Final = 10_000
 """Two transactions begin within microseconds, and a commit takes hundreds: more than a few attempts mean a defect."""

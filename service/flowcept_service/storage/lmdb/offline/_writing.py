@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from flowcept.errors import AlreadyExistsError, FlowceptError, Reason, ResourceExhaustedError, UnavailableError
-from flowcept_service.storage.lmdb._errors import free_bytes, storage_full
+from flowcept_service.storage.lmdb._environment.errors import free_bytes, storage_full
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

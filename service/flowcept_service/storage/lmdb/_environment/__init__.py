@@ -1,0 +1,1 @@
+"""LMDB environments: opened, read, written by one thread, and grown."""

@@ -1,0 +1,1 @@
+"""Payload bytes: staged, read, and referred to."""

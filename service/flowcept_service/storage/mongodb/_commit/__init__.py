@@ -1,0 +1,1 @@
+"""Committing: a unit of work in memory, written with its events in one transaction."""

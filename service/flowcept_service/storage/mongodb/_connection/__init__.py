@@ -1,0 +1,1 @@
+"""The connection to MongoDB: settings, client, collections, and what its errors mean."""

@@ -1,0 +1,1 @@
+"""Payload bytes in GridFS: staged, sealed, read, and referred to."""
