@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import signal
@@ -127,6 +128,12 @@ def test_the_ports_of_pages_and_probes_are_told_with_the_address(tmp_path: Path)
         eventually(lambda: "\n" in server.log.read_text())
         first = json.loads(server.log.read_text().splitlines()[0])
         assert (first["http_port"], first["health_port"]) == (ready["http_port"], ready["health_port"])
+
+
+def test_a_signal_that_another_thread_receives_is_not_lost(server: ServerProcess) -> None:
+    other = next(int(task.name) for task in Path(f"/proc/{server.pid}/task").iterdir() if task.name != str(server.pid))
+    assert ctypes.CDLL(None).tgkill(server.pid, other, signal.SIGTERM) == 0
+    assert server.wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
 
@@ -62,7 +61,7 @@ def run(settings: ServiceSettings) -> None:
             data_dir=str(settings.data_dir.absolute()),
             memory_kept=kept,
         )
-        name = signals.get()
+        name = _next_signal(signals)
         _log.info("draining", signal=name, grace_seconds=settings.drain_seconds)
         Thread(target=_end_at_second, args=(signals,), name="second-signal", daemon=True).start()
         ended = service.stop(settings.drain_seconds)
@@ -100,21 +99,31 @@ def _reporting(service: Service, settings: ServiceSettings) -> Iterator[None]:
         reporter.stop()
 
 
-def _catch_signals() -> SimpleQueue[str]:
-    """The signals that ask for the end, in their order. Only the main thread may call this."""
-    signals: SimpleQueue[str] = SimpleQueue()
+def _catch_signals() -> int:
+    """A file descriptor where the signals that ask for the end arrive, in their order. For the main thread only.
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        signals.put(signal.Signals(number).name)
-
+    To wait for a handler would not do: Python runs it in the main thread, which a signal does not wake when it comes
+    just before the wait, or to another thread. The pipe stays open for as long as the process lives.
+    """
+    arriving, caught = os.pipe()
+    os.set_blocking(caught, False)
+    signal.set_wakeup_fd(caught)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return signals
+        signal.signal(number, _leave_it_to_the_pipe)
+    return arriving
 
 
-def _end_at_second(signals: SimpleQueue[str]) -> None:
-    name = signals.get()
+def _leave_it_to_the_pipe(number: int, frame: FrameType | None) -> None:
+    """Only signals with a handler reach the pipe."""
+
+
+def _next_signal(signals: int) -> str:
+    """The name of the next signal; waits for it."""
+    return signal.Signals(os.read(signals, 1)[0]).name
+
+
+def _end_at_second(signals: int) -> None:
+    name = _next_signal(signals)
     _log.warning("ended at once", signal=name)
     # Not sys.exit: threads that do not end are the reason for the second signal. What was acknowledged is durable.
     os._exit(FORCED_EXIT_CODE)
