@@ -18,8 +18,9 @@ from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_
 _CHECKS: Final = 4
 """How often a wait is looked at before it is too long; so it may last a quarter longer than allowed."""
 _MAX_CHECK_SECONDS: Final = 5.0
-_LEAST_SECONDS: Final = 0.25
-"""A request that a client has sent with its call is there by then, also in a burst of calls on a busy machine."""
+_LEAST_SECONDS: Final = 0.05
+"""A request that a client has sent with its call is there by then. Not more: of a flood of silent calls, ordinary ones
+wait for as many of these times as it fills all threads."""
 
 _log = structlog.get_logger(__name__)
 
