@@ -12,22 +12,11 @@ from flowcept.v1.provenance_service_pb2 import SubscribeResponse
 from flowcept_service.events.consumers import LogEdge
 from flowcept_service.events.selection import Selection
 from flowcept_service.events.subscription import Subscription, Subscriptions, SubscriptionSettings
+from tests.support.clock import Clock
 from tests.support.conditions import PATIENCE
 from tests.support.events import MemoryLog, draft
 
 QUICK = SubscriptionSettings(max_subscriptions=3, check_seconds=0.01)
-
-
-class Clock:
-    """Seconds that pass only when a test says so, or by a step with each look."""
-
-    def __init__(self, step: float = 0.0) -> None:
-        self.now = 0.0
-        self._step = step
-
-    def __call__(self) -> float:
-        self.now += self._step
-        return self.now
 
 
 def always() -> bool:

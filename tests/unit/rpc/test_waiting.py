@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from flowcept_service.rpc.waiting import Waits
+from tests.support.clock import Clock
 
 
 class Call:
@@ -21,16 +22,6 @@ class Call:
 
     def cancel(self) -> None:
         self.is_cancelled = True
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

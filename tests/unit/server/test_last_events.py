@@ -10,6 +10,7 @@ from flowcept.errors import UnavailableError
 from flowcept_service.domain.events import EventBlock
 from flowcept_service.events.codec import ProtobufEventReader
 from flowcept_service.server.last_events import SHOWN, LastEvents
+from tests.support.clock import Clock
 from tests.support.events import MemoryLog, draft
 
 
@@ -26,14 +27,6 @@ class Log(MemoryLog):
             raise UnavailableError("away")
         self.reads += 1
         return super().read(after, max_bytes)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
