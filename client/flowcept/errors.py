@@ -206,5 +206,21 @@ class InternalError(FlowceptError):
 
 def shorten(value: object, limit: int = 60) -> str:
     """The value as an error message shows it: quoted like ``repr``, at most ``limit`` characters."""
-    text = repr(value)
+    # A payload that was given in the wrong place may have gigabytes.
+    text = repr(value[: limit + 1] if isinstance(value, str | bytes | bytearray) else value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def wrong_type(field: str, value: object, wanted: str) -> InvalidArgumentError:
+    """The error for a value that is not of the type that it must be.
+
+    Args:
+        field: Name of the argument or field.
+        value: What was given.
+        wanted: What it must be, with its article: ``a string``.
+    """
+    return InvalidArgumentError(
+        f"{field} is {shorten(value)} of type {type(value).__name__}; it must be {wanted}",
+        field=field,
+        value=shorten(value),
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from flowcept.errors import InvalidArgumentError
+from flowcept.db import BlobObject
+from flowcept.errors import InvalidArgumentError, shorten
 from flowcept.records import AgentObject, Record, TaskObject, WorkflowObject, stamp
 from flowcept.vocabulary import Status
 
@@ -41,6 +43,25 @@ def test_a_status_is_a_member_of_the_vocabulary() -> None:
 def test_bytes_that_are_no_record_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="TaskObject"):
         TaskObject.deserialize(b"nothing")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, BlobObject])
+@pytest.mark.parametrize("given", [5, None, "task_id", [("task_id", "t")]])
+def test_what_is_no_dictionary_is_refused_with_what_was_given(kind: Any, given: object) -> None:
+    with pytest.raises(InvalidArgumentError, match=re.escape(f"is {given!r} of type {type(given).__name__}")):
+        kind.from_dict(given)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, BlobObject])
+def test_a_field_whose_name_is_no_string_is_refused(kind: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="field name is 7 of type int"):
+        kind.from_dict({7: "seven"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_bytes_is_not_deserialized(kind: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="serialized_data is 5 of type int"):
+        kind.deserialize(5)
 
 
 def test_facts_of_the_host_are_added_where_they_are_missing() -> None:
@@ -80,3 +101,8 @@ def test_a_message_without_a_time_gets_the_present_one() -> None:
 
     assert untimed["utc_timestamp"] == 7.0
     assert "utc_timestamp" not in timed
+
+
+@pytest.mark.parametrize("value", ["x" * 1000, b"x" * 1000, [0] * 1000])
+def test_a_long_value_is_shortened(value: object) -> None:
+    assert shorten(value, limit=20) == f"{repr(value)[:19]}…"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from flowcept.errors import PreconditionError, shorten
+from flowcept.errors import PreconditionError, shorten, wrong_type
 from flowcept.transport import Progress
 
 _FIELDS = (
@@ -144,10 +144,17 @@ class BlobObject:
         Args:
             values: The fields.
             reader: Reads the bytes, where they are not given.
+
+        Raises:
+            InvalidArgumentError: It is no dictionary, or a name is no string.
         """
         blob = cls()
         blob._reader = reader
+        if not isinstance(values, Mapping):
+            raise wrong_type("blob", values, "a dictionary")
         for name, value in values.items():
+            if not isinstance(name, str):
+                raise wrong_type("blob field name", name, "a string")
             setattr(blob, name, value)
         if blob.version is None:
             blob.version = 0

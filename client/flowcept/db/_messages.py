@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowcept.codec import decode_document, decode_timestamp, encode_document
-from flowcept.errors import InvalidArgumentError, Reason, shorten
+from flowcept.errors import wrong_type
 from flowcept.v1 import blob_object_pb2
 from flowcept.v1 import blob_store_service_pb2 as pb
 
@@ -59,13 +59,13 @@ def object_fields(
             setattr(fields, name, text(name, value))
     if tags is not None:
         if isinstance(tags, str) or not isinstance(tags, Sequence):
-            raise _wrong("tags", tags, "a list of strings")
+            raise wrong_type("tags", tags, "a list of strings")
         # A message field must exist to be sent: an empty list replaces the labels by none.
         fields.tags.SetInParent()
         fields.tags.values.extend(text(f"tags.{index}", value) for index, value in enumerate(tags))
     if custom_metadata is not None:
         if not isinstance(custom_metadata, Mapping):
-            raise _wrong("custom_metadata", custom_metadata, "a dictionary")
+            raise wrong_type("custom_metadata", custom_metadata, "a dictionary")
         fields.custom_metadata.CopyFrom(encode_document(custom_metadata, "custom_metadata"))
     return fields
 
@@ -77,11 +77,11 @@ def text(field: str, value: object) -> str:
         InvalidArgumentError: It is not.
     """
     if not isinstance(value, str):
-        raise _wrong(field, value, "a string")
+        raise wrong_type(field, value, "a string")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _wrong(field, value, "valid Unicode, without lone surrogates") from None
+        raise wrong_type(field, value, "valid Unicode, without lone surrogates") from None
     return value
 
 
@@ -94,14 +94,5 @@ def version_number(field: str, value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise _wrong(field, value, "a version: a whole number of 0 or more, below 2**63")
+        raise wrong_type(field, value, "a version: a whole number of 0 or more, below 2**63")
     return value
-
-
-def _wrong(field: str, value: object, wanted: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"{field} is {shorten(value)} of type {type(value).__name__}; it must be {wanted}",
-        reason=Reason.INVALID_FIELD,
-        field=field,
-        value=shorten(value),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from flowcept.db._queries import QueryMethods
-from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.errors import InvalidArgumentError, shorten, wrong_type
 from flowcept.plain import PlainLimits, plain
 from flowcept.records import AgentObject, Record, TaskObject, WorkflowObject, stamp
 from flowcept.transport import Deleted, Published, delete_records, publish
@@ -92,12 +92,8 @@ class RecordMethods(QueryMethods):
 
     def _store(self, record: AnyRecord, wanted: type[AnyRecord], id_field: str) -> AnyRecord:
         if not isinstance(record, wanted):
-            raise InvalidArgumentError(
-                f"{wanted.type} is {shorten(record)} of type {type(record).__name__}; it must be a {wanted.__name__} "
-                f"(make one of a dictionary with {wanted.__name__}.from_dict)",
-                field=wanted.type,
-                value=shorten(record),
-            )
+            name = wanted.__name__
+            raise wrong_type(wanted.type, record, f"a {name} (make one of a dictionary with {name}.from_dict)")
         if getattr(record, id_field) is None:
             setattr(record, id_field, str(uuid.uuid4()))
         # Said now, whatever times the record carries: those of one that was read back must not make it an old message.

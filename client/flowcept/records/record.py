@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import bson
 
-from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.errors import InvalidArgumentError, shorten, wrong_type
 from flowcept.plain import plain
 from flowcept.vocabulary import Status
 
@@ -38,10 +38,14 @@ class Record:
         """A record with every entry of ``dict_obj`` as an attribute.
 
         Raises:
-            InvalidArgumentError: ``status`` is none that exists.
+            InvalidArgumentError: It is no dictionary, a name is no string, or ``status`` is none that exists.
         """
         record = cls()
+        if not isinstance(dict_obj, Mapping):
+            raise wrong_type(cls.type, dict_obj, "a dictionary")
         for name, value in dict_obj.items():
+            if not isinstance(name, str):
+                raise wrong_type(f"{cls.type} field name", name, "a string")
             if name == "type":
                 continue
             setattr(record, name, _status(value) if name == "status" else value)
@@ -67,10 +71,14 @@ class Record:
         Raises:
             InvalidArgumentError: The bytes are no record.
         """
+        if not isinstance(serialized_data, bytes | bytearray | memoryview):
+            raise wrong_type("serialized_data", serialized_data, "bytes")
         try:
             return cls.from_dict(bson.decode(serialized_data))
         except bson.errors.BSONError as error:
-            raise InvalidArgumentError(f"The bytes are no serialized {cls.__name__}: {error}.", field="data") from error
+            raise InvalidArgumentError(
+                f"The bytes are no serialized {cls.__name__}: {error}.", field="serialized_data"
+            ) from error
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.to_dict() == other.to_dict()
