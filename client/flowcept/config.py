@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowcept.config_loading import SettingRow, build, read_settings_file, rows, setting
+from flowcept.config_loading import SettingRow, SettingsGroup, build, read_settings_file, rows, setting
 from flowcept.config_values import (
     Secret,
     address,
@@ -51,7 +51,7 @@ _OWN_SECTIONS = ("service", "capture")
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(SettingsGroup):
     """Transport security of the channel to the service."""
 
     enabled: bool = setting(False, boolean, env="FLOWCEPT_TLS", yaml="service.tls.enabled")
@@ -72,6 +72,7 @@ class TlsSettings:
     """Name to expect in the server's certificate when it differs from the target's host."""
 
     def __post_init__(self) -> None:
+        SettingsGroup.__post_init__(self)  # `super()` knows not the class that `slots=True` makes
         if (self.cert_file is None) != (self.key_file is None):
             missing = (
                 "tls.key_file (FLOWCEPT_TLS_KEY)" if self.key_file is None else "tls.cert_file (FLOWCEPT_TLS_CERT)"
@@ -85,7 +86,7 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RetrySettings:
+class RetrySettings(SettingsGroup):
     """How calls are repeated while the service is away. Waits grow by ``multiplier`` and are jittered."""
 
     max_attempts: int = setting(5, count(1), env="FLOWCEPT_RETRY_ATTEMPTS", yaml="service.retry.max_attempts")
@@ -107,7 +108,7 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class TelemetrySettings:
+class TelemetrySettings(SettingsGroup):
     """Which parts of the machine's state tasks carry at their start and end. All off by default; needs ``psutil``."""
 
     enabled: bool = setting(True, boolean, env="TELEMETRY_ENABLED", yaml="telemetry_capture.enabled")
@@ -140,7 +141,7 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureSettings:
+class CaptureSettings(SettingsGroup):
     """How instrumentation buffers what it observes. Its bound on loss at a crash is one buffer or one interval."""
 
     enabled: bool = setting(True, boolean, env="FLOWCEPT_CAPTURE_ENABLED", yaml="instrumentation.enabled")
@@ -180,7 +181,7 @@ class CaptureSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class BufferFileSettings:
+class BufferFileSettings(SettingsGroup):
     """The JSON Lines file that keeps a copy of a run's messages."""
 
     enabled: bool = setting(True, boolean, env="DUMP_BUFFER", yaml="project.dump_buffer.enabled")
@@ -211,7 +212,7 @@ class BufferFileSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSettings:
+class ClientSettings(SettingsGroup):
     """Everything the client can be told."""
 
     target: str = setting("localhost:50051", address, env="FLOWCEPT_TARGET", yaml="service.target")
@@ -262,6 +263,7 @@ class ClientSettings:
     """Local copy of a run's messages, see :class:`BufferFileSettings`."""
 
     def __post_init__(self) -> None:
+        SettingsGroup.__post_init__(self)
         if self.token is not None and self.token_file is not None:
             raise InvalidArgumentError(
                 "token (FLOWCEPT_TOKEN) and token_file (FLOWCEPT_TOKEN_FILE) are both set; keep one of them.",
@@ -288,8 +290,8 @@ class ClientSettings:
             InvalidArgumentError: A value is not valid, a name is unknown or the settings file cannot be read.
         """
         variables = os.environ if environ is None else environ
-        document = read_settings_file(settings_path, variables, _OWN_SECTIONS, settings_table())
-        return build(cls, variables, document, overrides)
+        file = read_settings_file(settings_path, variables, _OWN_SECTIONS, settings_table())
+        return build(cls, variables, file, overrides)
 
 
 def settings_table() -> tuple[SettingRow, ...]:

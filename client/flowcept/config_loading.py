@@ -68,17 +68,37 @@ def rows(group: type[Any], prefix: str = "") -> Iterator[SettingRow]:
             yield from rows(_group_class(entry), f"{prefix}{entry.name}.")
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What a settings file says; nothing when there is none."""
+
+    path: Path = Path()
+    """Where it is."""
+
+    document: Mapping[str, object] = field(default_factory=dict)
+    """Its sections."""
+
+    def get(self, dotted: str) -> object:
+        """The value of a key; None when the file does not have it."""
+        current: object = self.document
+        for part in dotted.split("."):
+            if not isinstance(current, Mapping):
+                return None
+            current = current.get(part)
+        return current
+
+
 def build(
     group: type[T],
     environ: Mapping[str, str],
-    document: Mapping[str, object],
+    file: SettingsFile,
     overrides: Mapping[str, object],
     prefix: str = "",
 ) -> T:
-    """An instance of ``group`` filled from ``overrides``, else ``environ``, else ``document``, else its defaults.
+    """An instance of ``group`` filled from ``overrides``, else ``environ``, else ``file``, else its defaults.
 
     Raises:
-        InvalidArgumentError: A value is not valid or an override names no setting.
+        InvalidArgumentError: A value is not valid, and where it is from; or an override names no setting.
     """
     entries: tuple[Field[Any], ...] = fields(cast(Any, group))
     known = [entry.name for entry in entries]
@@ -91,38 +111,61 @@ def build(
     for entry in entries:
         given = overrides.get(entry.name)
         if not entry.metadata:
-            values[entry.name] = _build_group(entry, prefix, environ, document, given)
+            values[entry.name] = _build_group(entry, prefix, environ, file, given)
             continue
-        found = _find(entry, prefix, environ, document, given)
+        found = _find(entry, prefix, environ, file, given)
         if found is not None:
             values[entry.name] = _parsed(entry, *found)
     return group(**values)
 
 
+class SettingsGroup:
+    """Base of the dataclasses of settings: one that is made by hand is checked like one that is read.
+
+    Raises:
+        InvalidArgumentError: A value is not valid.
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        entries: tuple[Field[Any], ...] = fields(cast(Any, self))
+        for entry in entries:
+            value = getattr(self, entry.name)
+            source = f"{type(self).__name__}.{entry.name}"
+            if not entry.metadata:
+                _check_is_group(entry, source, value)
+            elif value is not entry.default:
+                object.__setattr__(self, entry.name, _parsed(entry, source, value))
+
+
 def _find(
-    entry: Field[Any], prefix: str, environ: Mapping[str, str], document: Mapping[str, object], given: object
+    entry: Field[Any], prefix: str, environ: Mapping[str, str], file: SettingsFile, given: object
 ) -> tuple[str, object] | None:
     if given is not None:
         return prefix + entry.name, given
     variable = entry.metadata["env"]
     if environ.get(variable, "") != "":
         return variable, environ[variable]
-    stored = _look_up(document, entry.metadata["yaml"])
-    return None if stored is None else (f"{entry.metadata['yaml']} in settings.yaml", stored)
+    stored = file.get(entry.metadata["yaml"])
+    return None if stored is None else (f"{entry.metadata['yaml']} in {file.path}", stored)
 
 
 def _build_group(
-    entry: Field[Any], prefix: str, environ: Mapping[str, str], document: Mapping[str, object], given: object
+    entry: Field[Any], prefix: str, environ: Mapping[str, str], file: SettingsFile, given: object
 ) -> object:
-    group = _group_class(entry)
-    if isinstance(given, group):
-        return given
     if given is not None and not isinstance(given, Mapping):
+        _check_is_group(entry, prefix + entry.name, given, " or a mapping of its fields")
+        return given
+    return build(_group_class(entry), environ, file, given or {}, f"{prefix}{entry.name}.")
+
+
+def _check_is_group(entry: Field[Any], source: str, value: object, alternative: str = "") -> None:
+    group = _group_class(entry)
+    if not isinstance(value, group):
         raise InvalidArgumentError(
-            f"{prefix + entry.name} takes a {group.__name__} or a mapping of its fields, not {shorten(given)}.",
-            field=prefix + entry.name,
+            f"{source} takes a {group.__name__}{alternative}, not {shorten(value)}.", field=source
         )
-    return build(group, environ, document, given or {}, f"{prefix}{entry.name}.")
 
 
 def _group_class(entry: Field[Any]) -> type[Any]:
@@ -137,19 +180,10 @@ def _parsed(entry: Field[Any], source: str, value: object) -> object:
         raise InvalidArgumentError(f"{source} is {shown}: {error}.", field=entry.name, source=source) from error
 
 
-def _look_up(document: Mapping[str, object], dotted: str) -> object:
-    current: object = document
-    for part in dotted.split("."):
-        if not isinstance(current, Mapping):
-            return None
-        current = current.get(part)
-    return current
-
-
 def read_settings_file(
     explicit: str | Path | None, environ: Mapping[str, str], own_sections: Iterable[str], known: Iterable[SettingRow]
-) -> Mapping[str, object]:
-    """The settings file as a mapping; empty when none is named and there is none in the home directory.
+) -> SettingsFile:
+    """The settings file; an empty one when none is named and there is none in the home directory.
 
     Raises:
         InvalidArgumentError: The named file cannot be read, is not YAML, or a section of our own has an unknown key.
@@ -157,7 +191,7 @@ def read_settings_file(
     named = explicit if explicit is not None else environ.get("FLOWCEPT_SETTINGS_PATH") or None
     file = Path(named).expanduser() if named is not None else Path.home() / ".flowcept" / "settings.yaml"
     if named is None and not file.is_file():
-        return {}
+        return SettingsFile()
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -170,14 +204,14 @@ def read_settings_file(
             f"The settings file {file} is not valid YAML: {error}.", field="FLOWCEPT_SETTINGS_PATH"
         ) from error
     if document is None:
-        return {}
+        return SettingsFile()
     if not isinstance(document, Mapping):
         raise InvalidArgumentError(
             f"The settings file {file} must contain a mapping of sections, not {shorten(document)}.",
             field="FLOWCEPT_SETTINGS_PATH",
         )
     _refuse_unknown_keys(file, document, own_sections, {row.yaml for row in known})
-    return document
+    return SettingsFile(file, document)
 
 
 def _refuse_unknown_keys(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowcept.config import ClientSettings, Secret, settings_table
+from flowcept.config import CaptureSettings, ClientSettings, Secret, settings_table
 from flowcept.errors import InvalidArgumentError
 
 Write = Callable[[str], Path]
@@ -109,6 +109,26 @@ def test_a_file_that_is_missing_is_refused_with_the_remedy(tmp_path: Path) -> No
 def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
     with pytest.raises(InvalidArgumentError, match=variable):
         ClientSettings.load(environ={variable: value})
+
+
+def test_a_wrong_value_names_its_argument_its_variable_or_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "of-the-cluster.yml"
+    file.write_text("project: {db_flush_mode: sometimes}")
+
+    with pytest.raises(InvalidArgumentError, match=rf"^project\.db_flush_mode in {file} is 'sometimes'"):
+        load(file)
+    with pytest.raises(InvalidArgumentError, match=r"^DB_FLUSH_MODE is 'never'"):
+        load(file, DB_FLUSH_MODE="never")
+    with pytest.raises(InvalidArgumentError, match=r"^capture\.db_flush_mode is 'always'"):
+        ClientSettings.load(environ={"DB_FLUSH_MODE": "never"}, settings_path=file, capture={"db_flush_mode": "always"})
+
+
+def test_settings_that_are_made_by_hand_are_checked_like_those_that_are_read() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^CaptureSettings\.db_flush_mode is 'sometimes'"):
+        CaptureSettings(db_flush_mode="sometimes")
+    with pytest.raises(InvalidArgumentError, match=r"^ClientSettings\.capture takes a CaptureSettings"):
+        ClientSettings(capture={"db_flush_mode": "online"})  # type: ignore[arg-type]  # the mistake under test
+    assert ClientSettings(target="cluster").target == "cluster:50051"
 
 
 def test_a_token_is_never_shown() -> None:

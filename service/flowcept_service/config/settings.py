@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from flowcept.config_loading import SettingRow, build, rows
+from flowcept.config_loading import SettingRow, SettingsFile, build, rows
 from flowcept.config_values import Secret, optional_path, optional_secret, path, seconds, size
 from flowcept_service.config.declaring import PREFIX, address, one_of, setting
 from flowcept_service.config.inserter import InserterOptions
@@ -101,7 +101,7 @@ class ServiceSettings:
         Raises:
             InvalidArgumentError: A value is not valid or a name is unknown.
         """
-        return build(cls, os.environ if environ is None else environ, {}, overrides)
+        return build(cls, os.environ if environ is None else environ, SettingsFile(), overrides)
 
 
 def settings_table() -> tuple[SettingRow, ...]:

@@ -36,7 +36,7 @@ def make_buffer(spool: Spool, publisher: RecordingPublisher | None, **given: Any
     return MessageBuffer(settings=settings, spool=spool, run_log=RunLog(1 << 20, None), outlet=outlet)
 
 
-def append(buffer: MessageBuffer, count: int, first: int = 0, weight: int = 100) -> None:
+def append(buffer: MessageBuffer, count: int, first: int = 0, weight: int = 10_000) -> None:
     for number in range(first, first + count):
         buffer.append({"message_id": f"m{number}", "used": {"i": number}}, weight)
 
@@ -105,7 +105,7 @@ def test_beyond_the_bound_of_memory_they_wait_on_disk_and_go_when_the_service_is
     spool: Spool, publisher: RecordingPublisher
 ) -> None:
     publisher.is_away = True
-    buffer = make_buffer(spool, publisher, max_memory=1000)
+    buffer = make_buffer(spool, publisher, max_memory=100_000)
     append(buffer, 100)
     eventually(lambda: bool(spool.files()))
 
@@ -119,7 +119,7 @@ def test_beyond_the_bound_of_memory_they_wait_on_disk_and_go_when_the_service_is
 
 def test_what_the_service_never_took_is_on_disk_in_the_end(spool: Spool, publisher: RecordingPublisher) -> None:
     publisher.is_away = True
-    buffer = make_buffer(spool, publisher, max_memory=1000)
+    buffer = make_buffer(spool, publisher, max_memory=100_000)
     append(buffer, 50)
 
     unsent = buffer.close(0.1)
@@ -172,7 +172,7 @@ def test_a_publisher_that_hangs_does_not_hold_up_the_end(spool: Spool, publisher
         return []
 
     publisher.behave = hang
-    buffer = make_buffer(spool, publisher, max_memory=1000)
+    buffer = make_buffer(spool, publisher, max_memory=100_000)
     append(buffer, 30)
 
     unsent = buffer.close(0.1)
