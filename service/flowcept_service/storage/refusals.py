@@ -85,12 +85,19 @@ def check_held(after: int, bounds: LogBounds) -> None:
     Raises:
         OutOfRangeError: EVENTS_TRIMMED, SEQUENCE_NOT_REACHED.
     """
+    # Of the first event that is wanted, not of the one before it: callers may have been asked for the former.
     if after > bounds.last:
-        raise sequence_not_reached(after, bounds.last)
+        raise OutOfRangeError(
+            f"events from {after + 1} on were asked for, and the last one is {bounds.last}; start at most at "
+            f"{bounds.last + 1} (or `latest`); was the sequence taken from another server?",
+            reason=Reason.SEQUENCE_NOT_REACHED,
+            sequence=after,
+            last_sequence=bounds.last,
+        )
     if after < bounds.oldest - 1:
         raise OutOfRangeError(
-            f"events up to {bounds.oldest - 1} are no longer held, and those after {after} were asked for; start at "
-            f"{bounds.oldest} (or `earliest`), and read what changed before from the collections",
+            f"events from {after + 1} on were asked for, and those up to {bounds.oldest - 1} are no longer held; start "
+            f"at {bounds.oldest} (or `earliest`), and read what changed before from the collections",
             reason=Reason.EVENTS_TRIMMED,
             after_sequence=after,
             oldest_sequence=bounds.oldest,

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ import pytest
 
 from flowcept.db import DBAPI
 from flowcept.jsonlines import encode_line
+from flowcept_service.domain.retention import Retention
+from tests.client.conftest import Connect
 from tests.client.test_cli import COMMAND, Ran, environment
 from tests.support.conditions import PATIENCE, eventually
+from tests.support.server import service_in_process
 
 Run = Callable[..., Ran]
 
@@ -192,6 +196,24 @@ def test_events_are_printed_from_a_sequence_on(run: Run, fresh: DBAPI) -> None:
     text = run("events", "tail", "--from", "earliest", "--limit", "1", target=target).out.decode()
     assert text.split()[0] == "1"
     assert "t0  a" in text
+
+
+def test_a_sequence_that_the_log_does_not_hold_is_refused_as_it_was_given(
+    run: Run, connect: Connect, tmp_path: Path
+) -> None:
+    with service_in_process(tmp_path / "service") as running:
+        client = connect(running.target)
+        for number in range(6):
+            client.publish([{"type": "task", "task_id": f"t{number}"}])
+        running.storage.sweep(Retention(events_seconds=0.0), datetime.now(UTC).replace(year=2100))
+        client.publish([{"type": "task", "task_id": "t6"}])
+
+        trimmed = run("events", "tail", "--from", "3", target=running.target)
+        future = run("events", "tail", "--from", "9", target=running.target)
+
+    assert (trimmed.code, future.code) == (1, 1)
+    assert "events from 3 on were asked for, and those up to 6 are no longer held" in trimmed.err
+    assert "events from 9 on were asked for, and the last one is 7" in future.err
 
 
 def test_a_named_consumer_goes_on_where_it_ended(run: Run, fresh: DBAPI) -> None:
