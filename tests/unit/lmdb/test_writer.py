@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flowcept.errors import InvalidArgumentError, UnavailableError
+from flowcept.errors import InvalidArgumentError, PreconditionError, Reason, UnavailableError
 from flowcept_service.storage.lmdb import LmdbSettings
 from flowcept_service.storage.lmdb._environment.environment import Environment, TableKind
 from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
@@ -114,6 +114,26 @@ def test_operations_see_what_those_before_them_wrote(bench: Bench) -> None:
     _, read = bench.together(bench.put("k", b"new"), lambda txn: txn.get(b"k", bench.table))
 
     assert read.result(PATIENCE) == b"new"
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_cannot_be_appended_is_damage_and_nothing_of_its_operation_is_kept(bench: Bench, many: bool) -> None:
+    bench.writer.submit(bench.put("m"))
+
+    def append(txn: WriteTransaction) -> None:
+        txn.put(b"beside", b"v", bench.table)
+        if many:
+            txn.put_many([(b"x", b"v"), (b"c", b"v"), (b"z", b"v")], bench.table, append=True)
+        else:
+            txn.put(b"c", b"v", bench.table, append=True)
+
+    appended, other = bench.together(append, bench.put("other"))
+
+    with pytest.raises(PreconditionError, match="1 new keys do not lie behind all others") as raised:
+        appended.result(PATIENCE)
+    assert raised.value.reason is Reason.STORAGE_INCOMPATIBLE
+    assert other.result(PATIENCE) == "other"
+    assert [bench.value(key) for key in ("beside", "x", "c", "z")] == [None] * 4
 
 
 def test_an_operation_that_only_reads_commits_nothing(bench: Bench) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+
+import lmdb
 
 from flowcept_service.storage.lmdb._environment.environment import Table
-
-if TYPE_CHECKING:
-    import lmdb
 
 
 class WriteTransaction:
@@ -52,17 +50,33 @@ class WriteTransaction:
         return found
 
     def put(self, key: bytes, value: bytes | memoryview, table: Table, *, append: bool = False) -> None:
-        """Set a key; with ``append``, one that is greater than all others of the table."""
+        """Set a key; with ``append``, one that is greater than all others of the table.
+
+        Raises:
+            lmdb.CorruptedError: It is not greater, and was not set.
+        """
         self.written = True
-        self._txn.put(key, value, append=append, db=table)
+        if not self._txn.put(key, value, append=append, db=table):
+            raise _not_appended(1)
 
     def put_many(self, items: Iterable[tuple[bytes, bytes]], table: Table, *, append: bool = False) -> None:
-        """Set many keys; quick when they are sorted."""
+        """Set many keys; quick when they are sorted. With ``append``, they must be, behind all others of the table.
+
+        Raises:
+            lmdb.CorruptedError: Some are not, and were not set.
+        """
         self.written = True
         with self._txn.cursor(table) as cursor:
-            cursor.putmulti(items, append=append)
+            given, put = cursor.putmulti(items, append=append)
+        if put != given:
+            raise _not_appended(given - put)
 
     def delete(self, key: bytes, table: Table, value: bytes = b"") -> bool:
         """Delete a key, or one value of it; whether it was there."""
         self.written = True
         return self._txn.delete(key, value, db=table)
+
+
+def _not_appended(count: int) -> lmdb.CorruptedError:
+    """What LMDB itself passes over in silence: a table whose last key is not the greatest, as only damage makes it."""
+    return lmdb.CorruptedError(f"{count} new keys do not lie behind all others; run `flowcept-service check`")
