@@ -171,7 +171,8 @@ class CaptureSettings(SettingsGroup):
     shutdown_timeout: float = setting(
         10.0, seconds(0.0), env="FLOWCEPT_CAPTURE_SHUTDOWN_TIMEOUT", yaml="capture.shutdown_timeout"
     )
-    """Seconds that the end of a workflow waits for its last messages before they are written to the spill directory."""
+    """Seconds that the end of a workflow waits for its last messages before they are written to the spill directory.
+    It waits only while an answer may come: not for a service that refuses connections and was never reached."""
 
     enrich_messages: bool = setting(True, boolean, env="FLOWCEPT_ENRICH_MESSAGES", yaml="project.enrich_messages")
     """Add host, user and version to messages, and the git commit to the workflow."""

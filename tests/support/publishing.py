@@ -19,6 +19,7 @@ class RecordingPublisher:
         self.batches: list[int] = []
         self.attempts = 0
         self.closed = False
+        self.reconnections = 0
         self.is_away = False
         self.behave: Callable[[Sequence[Message]], Sequence[Rejection]] = lambda messages: []
         self.arrived = threading.Condition()
@@ -46,6 +47,10 @@ class RecordingPublisher:
             ]
             self.arrived.notify_all()
         return rejections
+
+    def reconnect(self) -> None:
+        """Counted."""
+        self.reconnections += 1
 
     def close(self) -> None:
         """Nothing to let go of."""

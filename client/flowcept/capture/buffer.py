@@ -13,37 +13,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
+from flowcept.capture.backlog import Backlog, Unsent
 from flowcept.capture.forks import call_at_end_of_workers, call_in_children
 from flowcept.capture.outlet import Outlet
 from flowcept.capture.publisher import Message
 from flowcept.capture.run_log import RunLog
 from flowcept.capture.spool import Spool
 from flowcept.config import CaptureSettings
-from flowcept.errors import InvalidArgumentError
-from flowcept.jsonlines import read_batches
 
 _PUBLISH_SECONDS = 10.0  # for one batch; then the service counts as away
+_SHORTEST_CALL = 0.05  # seconds; also of the last attempt, when no time is left
 _FIRST_PAUSE = 0.2  # seconds between two attempts while it is away; doubles
 _LONGEST_PAUSE = 5.0
 _HAND_OVER_SECONDS = 30.0  # for a disk to take what a forked process is writing at its end
 _BATCH_BYTES = 1024 * 1024
-_REFUSED = "refused.jsonl"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """What the service did not take."""
-
-    files: tuple[Path, ...]
-    """Files with messages to be replayed."""
-
-    lost: int
-    """Messages that could not even be written to disk."""
 
 
 class MessageBuffer:
@@ -69,12 +55,11 @@ class MessageBuffer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._spool = spool
+        self._backlog = Backlog(spool, settings.buffer_size, _BATCH_BYTES)
         self._run_log = run_log
         self._outlet = outlet
         self._clock = clock
         self._is_child = False
-        self._lost = 0
         self._reset()
         call_in_children(self._begin_in_child)
         call_at_end_of_workers(self, self._hand_over)
@@ -89,10 +74,16 @@ class MessageBuffer:
         self._since = 0.0
         self._thread: threading.Thread | None = None
         self._deadline: float | None = None
+        self._patience = 0.0
 
     @property
     def _is_offline(self) -> bool:
         return self._outlet is None and not self._is_child
+
+    @property
+    def _used_outlet(self) -> Outlet | None:
+        """Publishes, in this process."""
+        return None if self._is_child else self._outlet
 
     def append(self, message: dict[str, object], weight: int) -> None:
         """Add a message. Quick; belongs to the buffer from now on.
@@ -126,29 +117,47 @@ class MessageBuffer:
         return self._run_log.messages()
 
     def close(self, timeout: float) -> Unsent:
-        """Publish what is left, and write to disk what cannot be. Never raises.
+        """Publish what is left, and write to disk what cannot be.
+
+        Waits only while an answer may still come: not for a service that refuses connections and was never reached,
+        nor for one that has been away for as long as would be waited.
 
         Args:
             timeout: Seconds to wait for the service.
+
+        Raises:
+            KeyboardInterrupt: The user did not want to wait. Everything is on disk all the same.
         """
-        with self._changed:
-            self._deadline = self._clock() + timeout
-            thread = self._thread
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join(timeout + 1.0)  # the last attempt has its own, shorter deadline
+        try:
+            with self._changed:
+                self._patience = timeout
+                self._deadline = self._clock() + timeout
+                thread = self._thread
+                self._changed.notify_all()
+            if thread is not None:
+                thread.join(timeout + 1.0)  # the last attempt has its own, shorter deadline
+            else:
+                self._publish_files()  # those of forked processes
+        except KeyboardInterrupt:
+            with self._changed:
+                self._deadline = self._clock()
+            raise
+        finally:
             with self._changed:
                 # Of a call that hangs: sent or not, they are written too, since a repetition is harmless.
                 self._pending.extendleft(reversed(self._in_flight))
-        elif self._outlet is not None and not self._is_child:
-            self._publish_files()  # those of forked processes
-        self._spill(everything=True)
-        if self._outlet is not None and not self._is_child:
-            self._outlet.close()
-        return Unsent(() if self._is_child else tuple(self._spool.files()), self._lost)
+            self._spill(everything=True)
+        if self._used_outlet is not None:
+            self._used_outlet.close()
+        return self.unsent()
+
+    def unsent(self) -> Unsent:
+        """What the service has not taken so far, of what is not in memory any more."""
+        return Unsent(() if self._is_child else tuple(self._backlog.files()), self._backlog.lost)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
+        had_last_chance = False
         while True:
             batch = self._next_batch()
             if batch is None:
@@ -166,6 +175,14 @@ class MessageBuffer:
                 self._spill()
             if self._is_over():
                 return
+            outlet = self._used_outlet
+            if self._deadline is not None and outlet is not None:
+                if had_last_chance and not outlet.may_recover(self._patience):
+                    return
+                outlet.reconnect()
+                if not had_last_chance:
+                    had_last_chance, pause = True, _FIRST_PAUSE
+                    continue
             self._wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -201,15 +218,15 @@ class MessageBuffer:
         if not batch:
             return self._publish_files()
         messages: list[Message] = [message for message, _ in batch]
-        if self._outlet is None or self._is_child:
-            self._write(messages)
+        outlet = self._used_outlet
+        if outlet is None:
+            self._backlog.write(messages)
             self._delivered()
             return True
-        refused = self._outlet.publish(messages, self._call_timeout())
+        refused = outlet.publish(messages, self._call_timeout() or _SHORTEST_CALL)
         if refused is None:
             return False
-        if refused:
-            self._write(refused, suffix=_REFUSED)
+        self._backlog.write_refused(refused)
         self._delivered()
         self._relieve_log()
         if not self._pending:
@@ -224,32 +241,16 @@ class MessageBuffer:
 
     def _publish_files(self) -> bool:
         """Publish what waits on disk, our own and that of forked processes; whether the service took all of it."""
+        outlet = self._used_outlet
+        if outlet is None:
+            return True
         with self._changed:
             self._spilled = False  # first: another thread may spill meanwhile
-        for file in self._spool.files():
-            if not self._publish_file(file):
-                with self._changed:
-                    self._spilled = True
-                return False
-        return True
-
-    def _publish_file(self, file: Path) -> bool:
-        assert self._outlet is not None  # noqa: S101 - callers have looked
-        refused: list[Message] = []
-        try:
-            for batch in read_batches(file, self._settings.buffer_size, _BATCH_BYTES):
-                if self._is_over():
-                    return False
-                answer = self._outlet.publish(batch.messages, self._call_timeout())
-                if answer is None:
-                    return False
-                refused += answer
-            if refused:
-                self._write(refused, suffix=_REFUSED)
-            self._spool.remove(file)
-        except (OSError, InvalidArgumentError) as error:
-            _log.warning("Captured messages in %s cannot be read and stay there: %s", file, error)
-        return True
+        taken = self._backlog.publish(outlet, self._call_timeout)
+        if not taken:
+            with self._changed:
+                self._spilled = True
+        return taken
 
     def _put_back(self) -> None:
         with self._changed:
@@ -267,18 +268,9 @@ class MessageBuffer:
                 message, weight = self._pending.popleft()
                 messages.append(message)
                 self._weight -= weight
-            self._spilled |= bool(messages) and self._outlet is not None and not self._is_child
+            self._spilled |= bool(messages) and self._used_outlet is not None
         if messages:
-            self._write(messages)
-
-    def _write(self, messages: list[Message], *, suffix: str = "jsonl") -> None:
-        try:
-            self._spool.write(messages, suffix=suffix)
-        except OSError as error:
-            self._lost += len(messages)
-            _log.error(
-                "%d captured messages are lost: %s cannot be written (%s)", len(messages), self._spool.directory, error
-            )
+            self._backlog.write(messages)
 
     def _relieve_log(self) -> None:
         try:
@@ -286,15 +278,16 @@ class MessageBuffer:
         except OSError as error:
             _log.warning("The buffer file cannot be written, its messages stay in memory: %s", error)
 
-    def _call_timeout(self) -> float:
+    def _call_timeout(self) -> float | None:
+        """Seconds for the next call; None when the time is over."""
         with self._changed:
             if self._deadline is None:
                 return _PUBLISH_SECONDS
-            return max(0.05, min(_PUBLISH_SECONDS, self._deadline - self._clock()))
+            left = self._deadline - self._clock()
+            return max(_SHORTEST_CALL, min(_PUBLISH_SECONDS, left)) if left > 0 else None
 
     def _is_over(self) -> bool:
-        with self._changed:
-            return self._deadline is not None and self._clock() >= self._deadline
+        return self._call_timeout() is None
 
     def _wait(self, seconds: float) -> None:
         end = self._clock() + seconds
@@ -312,7 +305,7 @@ class MessageBuffer:
     def _begin_in_child(self) -> None:
         """In a forked process: the parent has what was captured before, and its thread is not here."""
         self._is_child = True
-        self._lost = 0
+        self._backlog.lost = 0
         self._reset()
         self._run_log.clear()
 

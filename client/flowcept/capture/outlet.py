@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from flowcept.capture.publisher import Message, Publisher, PublisherFactory
-from flowcept.errors import FlowceptError, InvalidArgumentError, Reason
+from flowcept.errors import DeadlineError, FlowceptError, InvalidArgumentError, Reason, UnavailableError
 
 _log = logging.getLogger(__name__)
 
 
 class Outlet:
-    """Hands batches to a publisher that it opens when the first one comes. Used by one thread at a time."""
+    """Hands batches to a publisher that it opens when the first one comes. Used by one thread at a time.
 
-    def __init__(self, open_publisher: PublisherFactory) -> None:
+    Args:
+        open_publisher: Makes the publisher.
+        clock: Seconds that never run backwards.
+    """
+
+    def __init__(self, open_publisher: PublisherFactory, clock: Callable[[], float] = time.monotonic) -> None:
         self._open_publisher = open_publisher
+        self._clock = clock
         self._publisher: Publisher | None = None
-        self._away = False
+        self._was_reached = False
+        self._away_since: float | None = None
+        self._error: Exception | None = None
 
     def publish(self, messages: Sequence[Message], timeout: float) -> list[Message] | None:
         """Send a batch.
@@ -38,9 +47,10 @@ class Outlet:
         except Exception as error:  # noqa: BLE001 - a publisher that breaks its contract must not lose messages
             self._unavailable(error)
             return None
-        if self._away:
-            self._away = False
+        if self._away_since is not None:
+            self._away_since = self._error = None
             _log.info("Captured messages are being published again")
+        self._was_reached = True
         for rejection in rejections:
             _log.warning("A captured message was refused by the service: %s", rejection.reason)
         return [messages[rejection.index] for rejection in rejections]
@@ -64,9 +74,27 @@ class Outlet:
         return None if second is None else first + second
 
     def _unavailable(self, error: Exception) -> None:
-        if not self._away:
-            self._away = True
+        self._error = error
+        if self._away_since is None:
+            self._away_since = self._clock()
             _log.warning("Captured messages cannot be published now and are kept: %s", error)
+
+    def may_recover(self, patience: float) -> bool:
+        """Whether the service, which has not taken the last batch, may do so soon.
+
+        Args:
+            patience: Seconds after which a service that is away is no longer expected back.
+        """
+        if self._away_since is None or self._clock() - self._away_since >= patience:
+            return False
+        if isinstance(self._error, UnavailableError) and self._error.reason is Reason.SERVICE_UNREACHABLE:
+            return self._was_reached  # it may be restarting; else nobody is there, or the address is wrong
+        return isinstance(self._error, UnavailableError | DeadlineError)  # others, wrong credentials say, stay
+
+    def reconnect(self) -> None:
+        """Connect anew for the next batch, instead of after the pause that follows failures."""
+        if self._publisher is not None:
+            self._publisher.reconnect()
 
     def close(self) -> None:
         """Let go of the publisher."""

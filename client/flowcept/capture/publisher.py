@@ -38,6 +38,9 @@ class Publisher(Protocol):
             FlowceptError: Nothing may be assumed stored. Whatever the class, the batch is kept and sent again later.
         """
 
+    def reconnect(self) -> None:
+        """Connect anew when the next batch comes: one that follows a failure may be refused for a while, untried."""
+
     def close(self) -> None:
         """Let go of the connection."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 
 from flowcept import buffer_file
+from flowcept.capture.backlog import Unsent
 from flowcept.capture.buffer import MessageBuffer
 from flowcept.capture.outlet import Outlet
 from flowcept.capture.publisher import PublisherFactory
@@ -15,6 +17,7 @@ from flowcept.capture.telemetry import open_telemetry
 from flowcept.config import ClientSettings
 from flowcept.host import host_facts
 
+_NAMED_FILES = 5  # of more, the warning names the directory alone
 _RUN_LOG_MEMORY = 16 * 1024 * 1024  # bytes of messages that await the buffer file in memory
 
 _log = logging.getLogger(__name__)
@@ -62,24 +65,35 @@ class CaptureRun:
         return self._buffer.messages()
 
     def close(self, *, in_child: bool) -> None:
-        """Publish what is left and complete the buffer file. Never raises.
+        """Publish what is left and complete the buffer file.
 
         Args:
             in_child: This is a forked child of the process that started the run; its parent completes the file.
+
+        Raises:
+            KeyboardInterrupt: The user did not want to wait for the service; nothing else was left out.
         """
-        unsent = self._buffer.close(self._shutdown_timeout)
+        try:
+            self._buffer.close(self._shutdown_timeout)
+        finally:
+            self._report(self._buffer.unsent())
+            if not in_child:
+                self._complete_copy()
+
+    def _report(self, unsent: Unsent) -> None:
         if unsent.files:
+            files = unsent.files if len(unsent.files) <= _NAMED_FILES else ()
             _log.warning(
-                "The service could not take all messages of workflow %s; they are in %s. When it is back: "
+                "The service did not take all messages of workflow %s; those are in %s. When it is back: "
                 "flowcept replay %s",
                 self.session.workflow_id,
                 unsent.files[0].parent,
-                " ".join(f"'{file}'" for file in unsent.files),
+                shlex.join(map(str, files)) or f"{shlex.quote(str(unsent.files[0].parent))}/*.jsonl",
             )
         if unsent.lost:
             _log.error("%d messages of workflow %s are lost", unsent.lost, self.session.workflow_id)
-        if in_child:
-            return
+
+    def _complete_copy(self) -> None:
         try:
             self._run_log.finish()
         except OSError as error:

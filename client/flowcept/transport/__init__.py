@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowcept.transport._channel import open_separate_channel
 from flowcept.transport._connection import Connection
 from flowcept.transport._delete import Deleted, delete_consumer, delete_records
 from flowcept.transport._digest import Digest
@@ -45,6 +46,7 @@ __all__ = [
     "delete_consumer",
     "delete_records",
     "download_to_file",
+    "open_separate_channel",
     "publish",
     "query",
     "subscribe",

@@ -39,7 +39,19 @@ def open_channel(settings: ClientSettings) -> grpc.Channel:
     Raises:
         InvalidArgumentError: A certificate or key file cannot be read.
     """
-    options = _options(settings)
+    return _open(settings, _options(settings))
+
+
+def open_separate_channel(settings: ClientSettings) -> grpc.Channel:
+    """Likewise, with a connection of its own: channels to one target share theirs, and the pauses after failures.
+
+    Raises:
+        InvalidArgumentError: A certificate or key file cannot be read.
+    """
+    return _open(settings, [*_options(settings), ("grpc.use_local_subchannel_pool", 1)])
+
+
+def _open(settings: ClientSettings, options: list[tuple[str, str | int]]) -> grpc.Channel:
     if not settings.tls.enabled:
         return grpc.insecure_channel(settings.target, options)
     if settings.tls.server_name is not None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,47 @@ def test_what_the_service_never_took_is_on_disk_in_the_end(spool: Spool, publish
     unsent = buffer.close(0.1)
 
     assert numbers([message for file in unsent.files for message in read_messages(file)]) == list(range(50))
+
+
+def test_the_end_does_not_wait_for_a_service_that_was_never_reached(
+    spool: Spool, publisher: RecordingPublisher
+) -> None:
+    publisher.is_away = True
+    buffer = make_buffer(spool, publisher)
+    append(buffer, 5)
+
+    unsent = buffer.close(LONG)
+
+    assert numbers([message for file in unsent.files for message in read_messages(file)]) == list(range(5))
+    assert (publisher.attempts, publisher.reconnections) == (2, 1)
+
+
+def test_the_end_waits_for_a_service_that_may_come_back(spool: Spool, publisher: RecordingPublisher) -> None:
+    buffer = make_buffer(spool, publisher)
+    append(buffer, 10)
+    publisher.wait_for(lambda: len(publisher.messages) == 10)
+    publisher.is_away = True
+    append(buffer, 5, first=10)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(buffer.close, LONG)
+        publisher.wait_for(lambda: publisher.attempts > 3)
+        publisher.is_away = False
+
+        assert ending.result(PATIENCE).files == ()
+
+    assert numbers(publisher.messages) == list(range(15))
+
+
+def test_at_the_end_a_service_that_was_away_is_tried_over_a_new_connection(
+    spool: Spool, publisher: RecordingPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.is_away = True
+    monkeypatch.setattr(publisher, "reconnect", partial(setattr, publisher, "is_away", False))
+    buffer = make_buffer(spool, publisher)
+    append(buffer, 5)
+
+    assert buffer.close(LONG).files == ()
+    assert numbers(publisher.messages) == list(range(5))
 
 
 def test_a_disk_that_cannot_be_written_is_counted_as_loss(tmp_path: Path, publisher: RecordingPublisher) -> None:
