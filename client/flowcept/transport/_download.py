@@ -19,6 +19,7 @@ from flowcept.errors import (
 from flowcept.framing import decode_chunk
 from flowcept.transport._connection import Connection
 from flowcept.transport._digest import Digest
+from flowcept.transport._memory import keep_freed_memory
 from flowcept.transport._retry import Patience, is_transient
 from flowcept.transport._stream import ResponseStream
 from flowcept.transport._upload import Progress
@@ -70,6 +71,7 @@ class Download:
         settings = connection.settings
         self._patience = Patience(settings.retry, settings.idle_timeout, connection.timing)
         self._pending: memoryview | None = None
+        keep_freed_memory()
         self._stream, self.object = self._open_patiently()
         size = self.object.object_size_bytes
         self._end = size if length is None else min(size, offset + length)

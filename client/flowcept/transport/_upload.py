@@ -16,6 +16,7 @@ from flowcept.errors import (
 )
 from flowcept.transport._connection import Connection
 from flowcept.transport._digest import Digest
+from flowcept.transport._memory import keep_freed_memory
 from flowcept.transport._requests import LocalFailureError, UploadRequests
 from flowcept.transport._retry import Patience, is_transient
 from flowcept.transport._source import PayloadSource
@@ -148,6 +149,7 @@ class _Upload:
         if self._requests is not None:
             self._requests.wait()
         self._catch_up(self._staged)
+        keep_freed_memory()
         requests = self._requests = UploadRequests(
             header=self._header,
             source=self._source,
