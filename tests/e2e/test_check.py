@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,22 @@ def test_a_file_that_was_cut_off_is_found(store: Path, role: str) -> None:
 
     assert done.code == 6
     assert kinds(done) == ["database-unreadable"]
+    assert "is cut off" in done.json["findings"][0]["problem"]
+
+
+@pytest.mark.parametrize("role", ["records", "payloads"])
+@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("backup", "elsewhere"), ("compact",)])
+def test_a_file_that_was_cut_off_is_refused_before_it_is_read(
+    store: Path, role: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store)
+    file = store / role / "data.mdb"
+    os.truncate(file, file.stat().st_size // 2)
+
+    done = run_command(*command, "--data-dir", str(store))
+
+    assert done.code == 1
+    assert f"{file} is cut off" in done.err
 
 
 def test_damaged_pages_end_the_check_with_a_finding(store: Path) -> None:

@@ -58,10 +58,13 @@ def check(
         given = [text for name, value in options.items() if value is not None for text in (name, value)]
         sys.exit(_guarded([*given, *(name for name, is_set in flags.items() if is_set)], as_json=as_json))
 
-    from flowcept_service.server.offline import open_check
+    from flowcept_service.server.offline import CutOffError, open_check
 
     with reported("check"):
-        job = open_check(load_settings(data_dir, store), repair=repair)
+        try:
+            job = open_check(load_settings(data_dir, store), repair=repair)
+        except CutOffError as error:
+            sys.exit(_unreadable(error.message, as_json=as_json))
         result = _Result()
         try:
             with stopping_at_signals(job.stop):
@@ -92,6 +95,11 @@ def _guarded(arguments: list[str], *, as_json: bool) -> int:
         click.echo(f"flowcept-service check: the check was ended by {name}", err=True)
         return EXIT_FAILURE
     problem = f"reading it ended with {name}: pages of the database are missing or damaged; restore a backup"
+    return _unreadable(problem, as_json=as_json)
+
+
+def _unreadable(problem: str, *, as_json: bool) -> int:
+    """Tell the one finding of a check that could not begin, or came to no end; the exit code."""
     kind = "database-unreadable"
     finding = {"kind": kind, "where": "", "what": "", "problem": problem, "damage": True, "repairable": False}
     if as_json:

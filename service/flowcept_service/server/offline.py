@@ -11,9 +11,9 @@ from flowcept_service.events.codec import block_problem, move_sequences
 from flowcept_service.replication.state import decode_state
 from flowcept_service.server.stores import NO_DATABASE, now
 from flowcept_service.storage.lmdb.check import Finding, StoreCheck
-from flowcept_service.storage.lmdb.offline import Backup, Compaction, Restore
+from flowcept_service.storage.lmdb.offline import Backup, Compaction, CutOffError, Restore
 
-__all__ = ["Finding", "StoreCheck", "open_backup", "open_check", "open_compaction", "open_restore"]
+__all__ = ["CutOffError", "Finding", "StoreCheck", "open_backup", "open_check", "open_compaction", "open_restore"]
 
 _INSTEAD: Final = {
     "backup": "back it up with MongoDB's own tools: `mongodump --oplog`, a snapshot of a member's volume, or the "

@@ -15,6 +15,7 @@ from lmdb import _Database
 from flowcept.errors import PreconditionError, Reason
 from flowcept_service.domain.store_state import DatabaseSize
 from flowcept_service.storage.lmdb._environment.errors import storage_closed, translate
+from flowcept_service.storage.lmdb._environment.extent import check_extent
 from flowcept_service.storage.lmdb._environment.gate import Gate
 from flowcept_service.storage.lmdb._environment.pages import drop_file_pages
 from flowcept_service.storage.lmdb._environment.settings import LmdbSettings
@@ -85,7 +86,7 @@ class Environment:
         settings: Sizes.
 
     Raises:
-        PreconditionError: STORAGE_INCOMPATIBLE, when the file was not written by this version or is damaged.
+        PreconditionError: STORAGE_INCOMPATIBLE, when the file was not written by this version, is damaged or cut off.
         UnavailableError: STORAGE_UNAVAILABLE, when it cannot be opened.
     """
 
@@ -94,6 +95,7 @@ class Environment:
         self._file = (directory / DATA_FILE).resolve()
         self.role = role
         self._gate = Gate(lambda: storage_closed(directory))
+        check_extent(self._file)
         try:
             self._env = self._open(settings)
             try:

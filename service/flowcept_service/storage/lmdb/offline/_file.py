@@ -20,6 +20,7 @@ from flowcept_service.storage.lmdb._environment.environment import (
     check_stamp,
 )
 from flowcept_service.storage.lmdb._environment.errors import translate
+from flowcept_service.storage.lmdb._environment.extent import check_extent
 from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 from flowcept_service.storage.lmdb._tables import TABLES
 
@@ -41,7 +42,7 @@ class StoreFile:
 
     Raises:
         NotFoundError: OBJECT_NOT_FOUND, when there is no such file.
-        PreconditionError: STORAGE_INCOMPATIBLE, when this version cannot read it.
+        PreconditionError: STORAGE_INCOMPATIBLE, when this version cannot read it; CutOffError.
         UnavailableError: STORAGE_UNAVAILABLE, when it cannot be opened.
     """
 
@@ -56,6 +57,7 @@ class StoreFile:
                 reason=Reason.OBJECT_NOT_FOUND,
                 directory=directory,
             )
+        check_extent(self.path)
         with self.translated():
             self._env = lmdb.open(
                 str(self.directory),
