@@ -1,0 +1,156 @@
+"""One file of an artifact."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final
+
+from flowcept.compute.artifacts._place import Place
+from flowcept.compute.errors import ArtifactNotFoundError
+from flowcept.db import BlobObject
+from flowcept.errors import InvalidArgumentError, shorten
+
+_IN_MEMORY: Final = 8 << 20
+"""Bytes of a file that is written which wait in memory; more wait on the disk."""
+_READING: Final = ("r", "rt", "rb")
+_WRITING: Final = ("w", "wt", "wb")
+
+
+class ArtifactFile:
+    """A file of an artifact: read in constant memory, written as a whole.
+
+    What is written becomes visible at once, when all of it is with the service; readers see the old content until then,
+    and always either one.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
+        """Use ``Artifact.get_file`` or ``Artifact.new_file``."""
+        self._place = place
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._name
+
+    @property
+    def path(self) -> str:
+        """Identifier of the object that the file is for the service."""
+        return f"{self._place.path}/{self._name}"
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What was given as ``attributes`` when it was written.
+
+        Raises:
+            ArtifactNotFoundError: The file is gone.
+        """
+        attributes: Mapping[str, Any] = _metadata(self._blob())["attributes"]
+        return attributes
+
+    def read(self, size: int = -1, mode: str | None = None) -> Any:
+        """The content: a string if it was written as text, else bytes.
+
+        Args:
+            size: Characters or bytes to read at most; all when negative.
+            mode: ``"r"`` for a string, ``"rb"`` for bytes, whatever it was written as.
+
+        Raises:
+            ArtifactNotFoundError: The file is gone.
+            UnicodeDecodeError: It is read as text, and is none in UTF-8.
+        """
+        blob = self._blob()
+        if mode is None:
+            mode = "r" if _metadata(blob)["text"] else "rb"
+        with _reading(blob, _known(mode, _READING)) as file:
+            return file.read(size)
+
+    def write(self, data: Any, attributes: Mapping[str, Any] | None = None) -> None:
+        """Replace the content.
+
+        Args:
+            data: A string, or all that ``Flowcept.db.save_or_update_object`` takes: bytes, a path, a binary file, an
+                iterator of bytes.
+            attributes: What to keep with the content.
+        """
+        self._place.changes.make(partial(self._place.save, self._name, data, attributes))
+
+    @contextmanager
+    def open(self, mode: str = "r", attributes: Mapping[str, Any] | None = None) -> Iterator[IO[Any]]:
+        """The file as a file object, for a ``with`` block.
+
+        What is written replaces the content at the end of the block, or never if the block fails.
+
+        Args:
+            mode: ``"r"``, ``"rb"``, ``"w"`` or ``"wb"``; text is UTF-8.
+            attributes: With a mode that writes: what to keep with the content.
+
+        Raises:
+            ArtifactNotFoundError: It is to be read, and is gone.
+        """
+        if _known(mode, (*_READING, *_WRITING)) in _READING:
+            with _reading(self._blob(), mode) as file:
+                yield file
+            return
+        # Not sent while it is written: a block that fails must leave nothing behind, and a transaction wants it later.
+        spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by what becomes of it
+        try:
+            yield from _writing(spool, mode)
+            spool.seek(0)
+        except BaseException:
+            spool.close()
+            raise
+        self._place.changes.make(partial(self._save, spool, attributes, text=mode != "wb"), spool.close)
+
+    def remove(self) -> None:
+        """Delete the file from its artifact; one that is gone already is fine."""
+        self._place.changes.make(partial(self._place.delete, self._name))
+
+    def __repr__(self) -> str:
+        return f"ArtifactFile({self.path!r})"
+
+    def _blob(self) -> BlobObject:
+        blob = self._place.find(self._name)
+        if blob is None:
+            raise ArtifactNotFoundError(
+                f"artifact {self._place.name!r} of namespace {self._place.namespace!r} has no file "
+                f"{shorten(self._name)}",
+                object_id=self.path,
+            )
+        return blob
+
+    def _save(self, spool: IO[bytes], attributes: Mapping[str, Any] | None, *, text: bool) -> None:
+        with spool:
+            self._place.save(self._name, spool, attributes, text=text)
+
+
+def _metadata(blob: BlobObject) -> Mapping[str, Any]:
+    """What ``Place.save`` has put beside the content."""
+    return {"text": False, "attributes": {}} | (blob.custom_metadata or {})
+
+
+def _known(mode: str, modes: Collection[str]) -> str:
+    if mode not in modes:
+        raise InvalidArgumentError(
+            f"mode is {shorten(mode)}; use one of {', '.join(modes)}", field="mode", value=shorten(mode)
+        )
+    return mode
+
+
+@contextmanager
+def _reading(blob: BlobObject, mode: str) -> Iterator[IO[Any]]:
+    with blob.open() as binary:
+        yield binary if mode == "rb" else io.TextIOWrapper(binary, encoding="utf-8", newline="")
+
+
+def _writing(spool: IO[bytes], mode: str) -> Iterator[IO[Any]]:
+    if mode == "wb":
+        yield spool
+        return
+    file = io.TextIOWrapper(spool, encoding="utf-8", newline="")
+    yield file
+    file.detach()  # flushes; the spool stays open
