@@ -1,0 +1,17 @@
+"""Memory that the workers of one cluster share: quick, and gone with the cluster.
+
+::
+
+    from flowcept.compute.cluster_memory import get_cluster_memory
+
+    get_cluster_memory().put("cities", ["St. Louis", "Moab", "Los Angeles"])
+
+Which memory that is, the program's surroundings say: in a Ray cluster it is Ray's object store, with a Dask client it
+is the memory of Dask's workers, and otherwise the memory of this machine.
+"""
+
+from flowcept.compute.cluster_memory._base import ClusterMemory
+from flowcept.compute.cluster_memory._choice import BACKENDS, get_cluster_memory
+from flowcept.compute.errors import ClusterMemoryError, KeyNotFoundError
+
+__all__ = ["BACKENDS", "ClusterMemory", "ClusterMemoryError", "KeyNotFoundError", "get_cluster_memory"]
