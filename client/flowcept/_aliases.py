@@ -1,4 +1,4 @@
-"""The modules of the Flowcept library under their names there, so that what imports them runs unchanged.
+"""The modules of the libraries Flowcept and Flowdapt under their names there, so that their callers run unchanged.
 
 They are no files: a finder, asked after all others, makes each of them a view of the module that has its contents.
 """
@@ -30,11 +30,14 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "flowcept.instrumentation.flowcept_loop": "flowcept.capture",
         "flowcept.instrumentation.flowcept_task": "flowcept.capture",
         "flowcept.instrumentation.task_capture": "flowcept.capture",
+        "flowdapt.compute.artifacts": "flowcept.compute.artifacts",
+        "flowdapt.compute.cluster_memory": "flowcept.compute.cluster_memory",
+        "flowdapt.compute.object_store": "flowcept.compute.object_store",
     }
 )
-"""Each module of the library that callers import, and where its contents are."""
+"""Each module of the libraries that callers import, and where its contents are."""
 
-_PACKAGES = frozenset(name[:end] for name in ALIASES for end in range(len("flowcept."), len(name)) if name[end] == ".")
+_PACKAGES = frozenset(name[:end] for name in ALIASES for end in range(len(name)) if name[end] == ".") - {"flowcept"}
 
 
 class AliasFinder(Loader):

@@ -1,10 +1,12 @@
-"""The modules of the Flowcept library, under their names there."""
+"""The modules of the libraries Flowcept and Flowdapt, under their names there."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,17 @@ def test_installing_twice_is_once() -> None:
     install()
 
     assert sum(isinstance(finder, AliasFinder) for finder in sys.meta_path) == 1
+
+
+def test_an_installed_flowdapt_goes_before_its_aliases(tmp_path: Path) -> None:
+    package = tmp_path / "flowdapt" / "compute"
+    package.mkdir(parents=True)
+    for directory in (package, package.parent):
+        (directory / "__init__.py").touch()
+    (package / "object_store.py").write_text("name = 'the installed one'\n")
+    program = "import flowcept; from flowdapt.compute.object_store import name; print(name)"
+    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+
+    done = subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True, text=True)
+
+    assert done.stdout.strip() == "the installed one"
