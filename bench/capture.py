@@ -34,6 +34,9 @@ class Taker:
         del messages, timeout
         return []
 
+    def reconnect(self) -> None:
+        """Nothing to connect."""
+
     def close(self) -> None:
         """Nothing to close."""
 
