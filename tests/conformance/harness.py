@@ -25,9 +25,10 @@ from flowcept_service.domain.objects import (
     Precondition,
     Staging,
 )
-from flowcept_service.domain.records import Collection, Document, RecordWrite
+from flowcept_service.domain.records import Collection, Document, Merge, RecordWrite
 from flowcept_service.query import decode, parse_query
 from flowcept_service.storage.contract import Storage
+from flowcept_service.storage.records import encode_record
 from tests.support.conditions import PATIENCE
 
 T = TypeVar("T")
@@ -180,7 +181,13 @@ def task(record_id: str, /, message_id: str = "", **fields: Any) -> RecordWrite:
 def record(collection: Collection, record_id: str, /, message_id: str = "", **fields: Any) -> RecordWrite:
     """A message that sets fields of a record."""
     name = {Collection.TASKS: "task_id", Collection.WORKFLOWS: "workflow_id", Collection.AGENTS: "agent_id"}[collection]
-    return RecordWrite(collection, record_id, message_id, lambda known: {**(known or {}), name: record_id, **fields})
+    merge = encoding(collection, lambda known: {**(known or {}), name: record_id, **fields})
+    return RecordWrite(collection, record_id, message_id, merge)
+
+
+def encoding(collection: Collection, merge: Callable[[Document | None], Document]) -> Merge:
+    """A merge of documents, as stores are given it."""
+    return lambda known: encode_record(collection, merge(known))
 
 
 def in_parallel(calls: Sequence[Callable[[], T]]) -> list[T]:

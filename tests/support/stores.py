@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from click.testing import CliRunner
 from flowcept_service.cli import main
 from flowcept_service.config import ServiceSettings
 from flowcept_service.domain.objects import ObjectChange, ObjectFields, Payload
-from flowcept_service.domain.records import Collection, RecordWrite
+from flowcept_service.domain.records import Collection, Document, EncodedRecord, RecordWrite
 from flowcept_service.server.stores import StoreAddress, now
+from flowcept_service.storage.records import encode_record
 from flowcept_service.storage.replica import ReplicableStorage
 from tests.support.blobs import pattern
 
@@ -28,11 +30,12 @@ PIECE_BYTES = 1 << 20
 def tasks(start: int, count: int, **fields: Any) -> list[RecordWrite]:
     """Messages that set fields of tasks, with message ids."""
 
+    def merge(name: str, n: int, known: Document | None) -> EncodedRecord:
+        return encode_record(Collection.TASKS, {**(known or {}), "task_id": name, "n": n, **fields})
+
     def write(n: int) -> RecordWrite:
         name = f"t{n}"
-        return RecordWrite(
-            Collection.TASKS, name, f"m{n}", lambda known: {**(known or {}), "task_id": name, "n": n, **fields}
-        )
+        return RecordWrite(Collection.TASKS, name, f"m{n}", partial(merge, name, n))
 
     return [write(n) for n in range(start, start + count)]
 

@@ -14,6 +14,7 @@ from flowcept_service.domain.merge_state import MERGE_STATE
 from flowcept_service.domain.objects import ObjectVersion
 from flowcept_service.domain.records import Collection
 from flowcept_service.storage.drafts import object_draft, record_draft
+from flowcept_service.storage.records import encode_record
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 STATE: dict[str, Any] = {MERGE_STATE: {"times": {"x": 1}}}
@@ -27,14 +28,14 @@ def test_what_merging_remembers_is_not_part_of_an_event(record: dict[str, Any], 
     fields = list(record.items())
     stored = dict([*fields[:place], *STATE.items(), *fields[place:]])
 
-    draft = record_draft(Collection.TASKS, "t", EventAction.UPDATED, stored, data=bson.encode(stored), now=NOW)
+    draft = record_draft(Collection.TASKS, "t", EventAction.UPDATED, encode_record(Collection.TASKS, stored), NOW)
 
     assert draft.document == bson.encode(record)
 
 
 @given(RECORDS)
 def test_an_event_has_the_record_as_it_is_stored(record: dict[str, Any]) -> None:
-    draft = record_draft(Collection.TASKS, "t", EventAction.CREATED, record, data=bson.encode(record), now=NOW)
+    draft = record_draft(Collection.TASKS, "t", EventAction.CREATED, encode_record(Collection.TASKS, record), NOW)
     texts = [value if isinstance(value := record.get(name), str) else "" for name in ("workflow_id", "campaign_id")]
     assert [draft.workflow_id, draft.campaign_id, draft.activity_id] == [*texts, ""]
     assert draft.document == bson.encode(record)

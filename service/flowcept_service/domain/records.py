@@ -51,7 +51,23 @@ A filter that pins several is answered by the first of them, where it allows as 
 always pin a campaign, which may be most of the store.
 """
 
-Merge = Callable[[Document | None], Document]
+MARKS: Mapping[Collection, tuple[str, ...]] = {
+    collection: tuple(dict.fromkeys(("workflow_id", "campaign_id", "activity_id", *INDEXED_FIELDS[collection])))
+    for collection in RECORD_KINDS
+}
+"""The top-level fields of records that stores look at: those that events are selected by, and the indexed ones."""
+
+
+class EncodedRecord(NamedTuple):
+    """A record as stores keep it."""
+
+    data: bytes
+    """The record as BSON, of at most ``domain.limits.MAX_RECORD_BYTES``."""
+    marks: Mapping[str, Any]
+    """Its top-level fields by which it is found, and its events are: at least the ``MARKS`` that it has."""
+
+
+Merge = Callable[[Document | None], EncodedRecord]
 """From the record as it is (None: there is none) to the record after a message.
 
 Pure: it may run more than once, and leaves its argument alone. Raises InvalidArgumentError when the message cannot be

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from flowcept.errors import FlowceptError, InvalidArgumentError
 from flowcept_service.domain.campaigns import Campaigns, campaign_denied, own_identifier, permits
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.merge_state import state_first
 from flowcept_service.domain.quotas import Quota
-from flowcept_service.domain.records import Collection, Document, Merge, RecordWrite, WriteOutcome
-from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, PreparedRecord, merge, prepare
+from flowcept_service.domain.records import Collection, Document, EncodedRecord, Merge, RecordWrite, WriteOutcome
+from flowcept_service.provenance.inserter import InserterSettings, PrepareContext, merge, merge_records, prepare
 from flowcept_service.provenance.quotas import BatchQuota
+from flowcept_service.query import decode
 from flowcept_service.storage.contract import RecordStore
+from flowcept_service.storage.records import encode_record
+
+M = TypeVar("M")
 
 MAX_MESSAGES = 10_000
 """Most messages in one batch: bounds the time that a batch holds up those behind it."""
@@ -59,12 +63,15 @@ class Publisher:
         self._context = context
 
     def publish(
-        self, messages: Sequence[IncomingMessage | FlowceptError], campaigns: Campaigns = None
+        self, messages: Sequence[M], read: Callable[[M], IncomingMessage], campaigns: Campaigns = None
     ) -> PublishOutcome:
         """Store a batch; durable on return.
 
         Args:
-            messages: The messages; in the place of one that could not be decoded, why.
+            messages: The messages, as they came.
+            read: What a message says; raises InvalidArgumentError when it cannot be decoded. Each message is read when
+                it is encoded for the store and not before: decoded, the messages of a few batches fill the processor's
+                caches several times over, which makes everything slower by half.
             campaigns: The campaigns that the publisher is confined to. A message whose record is, or would be, in
                 another one is rejected (CAMPAIGN_DENIED).
 
@@ -82,17 +89,18 @@ class Publisher:
         context = self._context.at_once()
         indexes: list[int] = []
         writes: list[RecordWrite] = []
+        claimed: list[object] = []
         rejections: list[tuple[int, FlowceptError]] = []
-        for index, message in enumerate(messages):
-            if isinstance(message, FlowceptError):
-                rejections.append((index, message))
-                continue
+        for index, given in enumerate(messages):
             try:
+                message = read(given)
                 writes.append(self._write_of(message, campaigns, context))
-                indexes.append(index)
             except InvalidArgumentError as error:
                 rejections.append((index, error))
-        outcomes = self._write(writes, [messages[index] for index in indexes])
+                continue
+            claimed.append(message.fields.get("campaign_id"))
+            indexes.append(index)
+        outcomes = self._write(writes, claimed)
         stored = duplicates = last_sequence = 0
         for index, outcome in zip(indexes, outcomes, strict=True):
             if outcome.error is not None:
@@ -105,18 +113,14 @@ class Publisher:
         rejections.sort(key=_index)
         return PublishOutcome(stored, duplicates, rejections, last_sequence)
 
-    def _write(
-        self, writes: Sequence[RecordWrite], messages: Sequence[IncomingMessage | FlowceptError]
-    ) -> Sequence[WriteOutcome]:
+    def _write(self, writes: Sequence[RecordWrite], claimed: Sequence[object]) -> Sequence[WriteOutcome]:
+        """Store what is to be written, each with the campaign that its message gives."""
         if not writes:
             return []
         if self._quota is None:
             return self._records.write(writes)
-        campaigns = [
-            message.fields.get("campaign_id") if isinstance(message, IncomingMessage) else None for message in messages
-        ]
-        quota = BatchQuota(self._quota, [name for name in campaigns if isinstance(name, str) and name])
-        outcomes = self._records.write([quota.guarded(*pair) for pair in zip(writes, campaigns, strict=True)])
+        quota = BatchQuota(self._quota, [name for name in claimed if isinstance(name, str) and name])
+        outcomes = self._records.write([quota.guarded(*pair) for pair in zip(writes, claimed, strict=True)])
         quota.settle()
         return outcomes
 
@@ -124,23 +128,33 @@ class Publisher:
         fields, message_id, collection, sound = message
         if message_id:
             message_id = own_identifier(campaigns, check_identifier("message_id", message_id))
-        prepared = prepare(fields, self._settings, context, message_id=message_id, collection=collection, sound=sound)
-        merge_into = partial(_merge, prepared, self._settings)
+        settings = self._settings
+        prepared = prepare(fields, settings, context, message_id=message_id, collection=collection, sound=sound)
+        collection = prepared.collection
+        alone = encode_record(collection, state_first(merge(None, prepared, settings)))
+        merge_into = partial(_merge, alone, collection, settings)
         if campaigns is not None:
             merge_into = partial(_merge_confined, merge_into, campaigns, fields.get("campaign_id"))
-        return RecordWrite(prepared.collection, prepared.record_id, message_id, merge_into)
+        return RecordWrite(collection, prepared.record_id, message_id, merge_into)
 
 
-def _merge(prepared: PreparedRecord, settings: InserterSettings, existing: Document | None) -> Document:
-    return state_first(merge(existing, prepared, settings))
+def _merge(
+    alone: EncodedRecord, collection: Collection, settings: InserterSettings, existing: Document | None
+) -> EncodedRecord:
+    """The record after a message, from what the message alone makes; most records are only ever written once."""
+    if existing is None:
+        return alone
+    return encode_record(collection, state_first(merge_records(existing, decode(alone.data), collection, settings)))
 
 
-def _merge_confined(merge_into: Merge, campaigns: frozenset[str], given: object, existing: Document | None) -> Document:
+def _merge_confined(
+    merge_into: Merge, campaigns: frozenset[str], given: object, existing: Document | None
+) -> EncodedRecord:
     """Merge, if the record is in one of some campaigns and stays there; the refusal tells only what was given."""
     if existing is not None and not permits(campaigns, existing.get("campaign_id")):
         raise campaign_denied(given)
     merged = merge_into(existing)
-    if not permits(campaigns, merged.get("campaign_id")):
+    if not permits(campaigns, merged.marks.get("campaign_id")):
         raise campaign_denied(given)
     return merged
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from flowcept_service.domain.quotas import Quota, Usage
-from flowcept_service.domain.records import RECORD_KINDS, Collection, Document, RecordWrite
+from flowcept_service.domain.records import RECORD_KINDS, Collection, Document, EncodedRecord, RecordWrite
 from flowcept_service.storage.contract import RecordStore
 
 _REMEDY: Final = "delete records that are no longer needed, or ask whoever runs the service for more"
@@ -49,7 +49,7 @@ class BatchQuota:
         for name, made in self._made.items():
             self._quota.usage.add(name, len(made))
 
-    def _merge(self, write: RecordWrite, campaign_id: str, existing: Document | None) -> Document:
+    def _merge(self, write: RecordWrite, campaign_id: str, existing: Document | None) -> EncodedRecord:
         merged = write.merge(existing)
         if existing is None:
             # A set: a transaction that is repeated merges again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,20 @@ _EXTRA = "extra"
 _STATUS_PREFIX = "STATUS_"
 
 
-def incoming_messages(messages: Iterable[PublishMessage]) -> list[IncomingMessage | FlowceptError]:
-    """The messages of a batch; in the place of one that cannot be decoded, the error."""
-    return [_incoming(message) for message in messages]
+def incoming_message(message: PublishMessage) -> IncomingMessage:
+    """What a message of a batch says.
+
+    Raises:
+        InvalidArgumentError: It cannot be decoded.
+    """
+    form = message.WhichOneof("record")
+    if form == "document":
+        return _incoming_document(message.document, message.message_id)
+    if form is None:
+        raise InvalidArgumentError(
+            "the message has no record; set one of task, workflow, agent and document", field="record"
+        )
+    return IncomingMessage(_typed_fields(getattr(message, form)), message.message_id, _COLLECTIONS[form])
 
 
 def rejection_of(index: int, error: FlowceptError) -> Rejection:
@@ -36,20 +47,6 @@ def rejection_of(index: int, error: FlowceptError) -> Rejection:
     return Rejection(
         index=index, reason=error.reason.value, field=error.metadata.get("field", ""), message=error.message
     )
-
-
-def _incoming(message: PublishMessage) -> IncomingMessage | FlowceptError:
-    form = message.WhichOneof("record")
-    if form is None:
-        return InvalidArgumentError(
-            "the message has no record; set one of task, workflow, agent and document", field="record"
-        )
-    try:
-        if form == "document":
-            return _incoming_document(message.document, message.message_id)
-        return IncomingMessage(_typed_fields(getattr(message, form)), message.message_id, _COLLECTIONS[form])
-    except InvalidArgumentError as error:
-        return error
 
 
 def _incoming_document(document: Document, message_id: str) -> IncomingMessage:

@@ -28,7 +28,7 @@ from flowcept_service.provenance.querying import Queries
 from flowcept_service.rpc.principal import current_principal
 from flowcept_service.rpc.provenance_documents import result_framer
 from flowcept_service.rpc.provenance_queries import collection_of, deletion_of, query_of
-from flowcept_service.rpc.provenance_records import incoming_messages, rejection_of
+from flowcept_service.rpc.provenance_records import incoming_message, rejection_of
 from flowcept_service.rpc.provenance_subscriptions import consumer_of, subscription_of
 from flowcept_service.storage.contract import EventLog, RecordStore
 
@@ -55,7 +55,7 @@ class ProvenanceServicer:
 
     def Publish(self, request: PublishRequest, context: grpc.ServicerContext) -> PublishResponse:
         """Store a batch of messages."""
-        outcome = self._publisher.publish(incoming_messages(request.messages), current_principal().campaigns)
+        outcome = self._publisher.publish(request.messages, incoming_message, current_principal().campaigns)
         return PublishResponse(
             stored_count=outcome.stored,
             duplicate_count=outcome.duplicates,

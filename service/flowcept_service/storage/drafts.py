@@ -5,27 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 
 from flowcept_service.domain.events import EventAction, EventDraft, EventKind
-from flowcept_service.domain.merge_state import MERGE_STATE, visible_bson
+from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.domain.objects import ObjectVersion
-from flowcept_service.domain.records import RECORD_KINDS, Collection, Document
+from flowcept_service.domain.records import RECORD_KINDS, Collection, EncodedRecord
 
 
 def record_draft(
-    collection: Collection, record_id: str, action: EventAction, document: Document, *, data: bytes, now: datetime
+    collection: Collection, record_id: str, action: EventAction, record: EncodedRecord, now: datetime
 ) -> EventDraft:
     """The event of a change to a record."""
+    data, marks = record
     # By position: every message of a batch makes one, and names cost as much as the rest.
     return EventDraft(
         RECORD_KINDS[collection],
         action,
         record_id,
-        _text(document.get("workflow_id")),
-        _text(document.get("campaign_id")),
-        _text(document.get("activity_id")),
+        _text(marks.get("workflow_id")),
+        _text(marks.get("campaign_id")),
+        _text(marks.get("activity_id")),
         "",
         0,
         now,
-        visible_bson(data) if MERGE_STATE in document else data,
+        visible_bson(data),
     )
 
 

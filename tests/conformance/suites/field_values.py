@@ -45,7 +45,7 @@ STRANGE: dict[str, dict[str, Any]] = {
 class FieldValueSuite:
     def publish(self, store: StoreHarness, *messages: dict[str, Any]) -> None:
         publisher = Publisher(store.storage.records, InserterSettings(), PrepareContext(store.clock, lambda: "made"))
-        outcome = publisher.publish([IncomingMessage({"type": "task", **message}) for message in messages])
+        outcome = publisher.publish(messages, lambda message: IncomingMessage({"type": "task", **message}))
         assert not outcome.rejections
         assert outcome.stored == len(messages)
 

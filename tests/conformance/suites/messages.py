@@ -69,7 +69,7 @@ class RefusingMessages:
     def test_a_defect_in_one_callers_merge_is_that_callers_alone(self, store: StoreHarness) -> None:
         """A merge that breaks its promise must not sink those whose messages share its commit."""
 
-        def defect(known: Document | None) -> Document:
+        def defect(known: Document | None) -> NoReturn:
             raise RuntimeError("defect")
 
         def broken() -> list[WriteOutcome]:

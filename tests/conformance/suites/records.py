@@ -13,7 +13,7 @@ from flowcept.errors import Reason, UnavailableError
 from flowcept_service.domain.events import EventAction, EventKind
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.query import parse_query
-from tests.conformance.harness import StoreHarness, in_parallel, record, task
+from tests.conformance.harness import StoreHarness, encoding, in_parallel, record, task
 from tests.conformance.suites.campaigns import ConfinedDeletions
 from tests.conformance.suites.messages import RefusingMessages, RepeatingMessages
 from tests.support.conditions import PATIENCE
@@ -41,7 +41,7 @@ class WritingRecords:
             seen.append(known)
             return {"task_id": "t1", "count": 1 if known is None else known["count"] + 1}
 
-        write = RecordWrite(Collection.TASKS, "t1", "", merge)
+        write = RecordWrite(Collection.TASKS, "t1", "", encoding(Collection.TASKS, merge))
         store.storage.records.write([write])
         store.storage.records.write([write])
 
@@ -54,6 +54,13 @@ class WritingRecords:
 
         assert [outcome.sequence for outcome in outcomes] == [1, 2, 3, 4]
         assert store.storage.records.get(Collection.TASKS, "t1") == {"task_id": "t1", "a": 1, "b": 2, "c": 3}
+
+    def test_a_record_with_its_identifier_alone_is_changed_like_any_other(self, store: StoreHarness) -> None:
+        for n in range(3):
+            store.storage.records.write([record(Collection.AGENTS, "a", n=n), record(Collection.AGENTS, "a", m=n)])
+
+            assert store.storage.records.get(Collection.AGENTS, "a") == {"agent_id": "a", "n": n, "m": n}
+        assert store.storage.records.count(Collection.AGENTS) == 1
 
     def test_one_batch_may_hold_records_of_every_kind(self, store: StoreHarness) -> None:
         kinds = (Collection.TASKS, Collection.WORKFLOWS, Collection.AGENTS)
@@ -123,7 +130,7 @@ class WritingRecords:
             return {"task_id": "t1", "count": 1 + (known or {"count": 0})["count"]}
 
         def client() -> list[int]:
-            writes = [RecordWrite(Collection.TASKS, "t1", "", increment)] * 5
+            writes = [RecordWrite(Collection.TASKS, "t1", "", encoding(Collection.TASKS, increment))] * 5
             return [outcome.sequence for _ in range(5) for outcome in store.storage.records.write(writes)]
 
         sequences = [sequence for own in in_parallel([client] * 8) for sequence in own]

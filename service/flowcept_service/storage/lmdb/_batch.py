@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.events import EventAction, EventDraft
-from flowcept_service.domain.limits import check_record_size
-from flowcept_service.domain.records import RECORD_KINDS, Collection, RecordWrite, WriteOutcome
+from flowcept_service.domain.records import RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.query import decode
-from flowcept_service.storage.documents import encode_document
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.lmdb._collection import Change, Entry, IndexedCollection
 from flowcept_service.storage.lmdb._environment.keys import text_key
 from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
 from flowcept_service.storage.lmdb._log.writer import EventLogWriter
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class RecordBatch:
@@ -58,28 +60,28 @@ class RecordBatch:
         if message_key and message_key in self._seen:
             return WriteOutcome()
         collection = write.collection
-        changes = self._changes[collection]
-        known = changes.get(key) or self._unchanged(collection, key)
+        row, before, known = self._look_up(collection, key)
         try:
-            document = write.merge(known.after or None)
-            data = encode_document(document)
-            check_record_size(data)
+            record = write.merge(known)
         except FlowceptError as error:
             return WriteOutcome(error=error)
-        changes[key] = Change(key, known.row, known.before, document, data)
-        action = EventAction.UPDATED if known.after else EventAction.CREATED
-        self._drafts.append(record_draft(collection, write.record_id, action, document, data=data, now=self._log.now))
+        self._changes[collection][key] = Change(key, row, before, record.marks, record.data)
+        action = EventAction.CREATED if known is None else EventAction.UPDATED
+        self._drafts.append(record_draft(collection, write.record_id, action, record, self._log.now))
         self._message_keys.append(message_key)
         self._seen.add(message_key)
         return WriteOutcome(self._next_sequence + len(self._drafts) - 1)
 
-    def _unchanged(self, collection: Collection, key: bytes) -> Change:
-        """The record as the transaction has it, as a change that changes nothing."""
+    def _look_up(self, collection: Collection, key: bytes) -> tuple[bytes | None, Mapping[str, Any], Document | None]:
+        """Where a record is, how it was before the batch, and how it is after the messages so far."""
+        changed = self._changes[collection].get(key)
+        if changed is not None:
+            return changed.row, changed.before, decode(changed.data)
         entry = self._stored[collection].get(key)
         if entry is None:
-            return Change(key, None, {}, {}, b"")
+            return None, _NOTHING, None
         document = decode(entry.data)
-        return Change(key, entry.row, document, document, entry.data)
+        return entry.row, document, document
 
     def store(self) -> None:
         """Write the records and their events."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flowcept_service.domain.records import ID_FIELDS, INDEXED_FIELDS, Collection, Document
+from flowcept_service.domain.records import ID_FIELDS, INDEXED_FIELDS, Collection
 from flowcept_service.storage.lmdb._environment.environment import Environment, Table, TableKind
 from flowcept_service.storage.lmdb._environment.keys import NUMBER, text_key
 from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
@@ -48,12 +48,12 @@ class Change(NamedTuple):
     """What identifies it; unique in the collection."""
     row: bytes | None
     """Where it is; None for a new one."""
-    before: Document
-    """The document as it is; empty for a new one."""
-    after: Document
-    """The document as it is to be; empty to remove it."""
+    before: Mapping[str, Any]
+    """The document as it is, its indexed fields at least; empty for a new one."""
+    after: Mapping[str, Any]
+    """The document as it is to be, its indexed fields at least; empty to remove it."""
     data: bytes
-    """``after`` as BSON."""
+    """The document as it is to be, as BSON; empty to remove it."""
 
 
 class IndexedCollection:
@@ -124,7 +124,7 @@ class IndexedCollection:
         for change in changes:
             if change.row is None:
                 continue
-            if change.after:
+            if change.data:
                 txn.put(change.row, change.data, self.rows)
             else:
                 txn.delete(change.row, self.rows)

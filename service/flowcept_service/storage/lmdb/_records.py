@@ -8,7 +8,15 @@ from typing import Final, NamedTuple
 
 from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
-from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
+from flowcept_service.domain.records import (
+    ID_FIELDS,
+    RECORD_KINDS,
+    Collection,
+    Document,
+    EncodedRecord,
+    RecordWrite,
+    WriteOutcome,
+)
 from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.lmdb._batch import RecordBatch
@@ -121,7 +129,7 @@ class LmdbRecordStore:
             changes.append(Change(text_key(record_id), entry.row, document, {}, b""))
             deleted = EventAction.DELETED
             drafts.append(
-                record_draft(collection.name, record_id, deleted, document, data=entry.data, now=self._log.now)
+                record_draft(collection.name, record_id, deleted, EncodedRecord(entry.data, document), self._log.now)
             )
         collection.apply(txn, changes)
         self._log.append(txn, drafts)

@@ -9,10 +9,8 @@ from typing import NoReturn
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.campaigns import Campaigns
 from flowcept_service.domain.events import EventAction
-from flowcept_service.domain.limits import check_record_size
 from flowcept_service.domain.records import Collection, Document, RecordWrite, WriteOutcome
 from flowcept_service.query import Query, QueryBudget, decode
-from flowcept_service.storage.documents import encode_document
 from flowcept_service.storage.drafts import record_draft
 from flowcept_service.storage.memory._log import Appended, MemoryEventLog, RecordKey
 from flowcept_service.storage.memory._refusals import no_database
@@ -59,12 +57,10 @@ class MemoryRecordStore:
     def _merge(self, write: RecordWrite, records: dict[RecordKey, bytes], now: datetime) -> Appended:
         key = (write.collection, write.record_id)
         known = records.get(key) or self._log.latest(key)
-        document = write.merge(None if known is None else decode(known))
-        data = encode_document(document)
-        check_record_size(data)
-        records[key] = data
+        record = write.merge(None if known is None else decode(known))
+        records[key] = record.data
         action = EventAction.CREATED if known is None else EventAction.UPDATED
-        draft = record_draft(write.collection, write.record_id, action, document, data=data, now=now)
+        draft = record_draft(write.collection, write.record_id, action, record, now)
         return Appended(draft, key, write.message_id)
 
     def get(self, collection: Collection, record_id: str) -> Document | None:

@@ -107,7 +107,7 @@ def _put_records(unit: Unit, collection: Collection, rows: Sequence[RowChange]) 
         if row.data is None:
             unit.delete(table, row.key.id)
         else:
-            unit.put(table, row.key.id, decode(row.data), row.data)
+            unit.put(table, row.key.id, row.data)
 
 
 def _put_versions(unit: Unit, rows: Sequence[RowChange]) -> None:
@@ -146,7 +146,7 @@ def _put_latest(unit: Unit, row: RowChange, stored: bytes | None) -> None:
     if stored is None:
         unit.delete(_LATEST, row.key.id)
     else:
-        unit.put(_LATEST, row.key.id, decode(stored), stored)
+        unit.put(_LATEST, row.key.id, stored)
 
 
 def _remove_history(unit: Unit, rows: Sequence[RowChange]) -> None:
@@ -175,8 +175,7 @@ def _put_requests(unit: Unit, batch: ReplicaBatch) -> None:
     found += [(request, block.events.last) for block in batch.blocks for request in block.requests]
     unit.load(REQUEST_TABLE, [request.request_id for request, _ in found])
     for request, sequence in found:
-        row = _request_row(request, sequence)
-        unit.put(REQUEST_TABLE, request.request_id, row, encode_document(row))
+        unit.put(REQUEST_TABLE, request.request_id, encode_document(_request_row(request, sequence)))
 
 
 def _request_row(request: KeptRequest, sequence: int) -> dict[str, Any]:

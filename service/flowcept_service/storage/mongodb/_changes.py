@@ -21,7 +21,6 @@ from flowcept_service.domain.objects import (
     plan_change,
 )
 from flowcept_service.domain.records import Collection, Document
-from flowcept_service.query import decode
 from flowcept_service.storage.documents import (
     DATA_FIELD,
     OUT_OF_LINE_FIELD,
@@ -137,11 +136,11 @@ def _commit(unit: Unit, change: ObjectChange) -> CommitResult:
         unit.referred.add(planned.new.payload_id)
     if before is not None and current is not None:
         _retire(unit, change, planned, current, before)
-    unit.put(_LATEST, change.object_id, decode(stored), stored)
+    unit.put(_LATEST, change.object_id, stored)
     sequence = unit.event(object_draft(planned.new, planned.action, change.now, data))
     if change.request_id:
         row = {"at": change.now, "document": Binary(data), "sequence": sequence}
-        unit.put(REQUEST_TABLE, change.request_id, row, encode_document(row))
+        unit.put(REQUEST_TABLE, change.request_id, encode_document(row))
     return CommitResult(decode_version(data), sequence)
 
 

@@ -9,8 +9,15 @@ from typing import Any, Final
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
-from flowcept_service.domain.limits import check_record_size
-from flowcept_service.domain.records import ID_FIELDS, RECORD_KINDS, Collection, Document, RecordWrite, WriteOutcome
+from flowcept_service.domain.records import (
+    ID_FIELDS,
+    RECORD_KINDS,
+    Collection,
+    Document,
+    EncodedRecord,
+    RecordWrite,
+    WriteOutcome,
+)
 from flowcept_service.query import Query, QueryBudget, decode
 from flowcept_service.storage.documents import DATA_FIELD, encode_document
 from flowcept_service.storage.drafts import record_draft
@@ -109,14 +116,12 @@ def _merge(unit: Unit, write: RecordWrite) -> WriteOutcome:
     table = RECORDS[write.collection]
     known = unit.get(table, write.record_id)
     try:
-        document = write.merge(known)
-        data = encode_document(document)
-        check_record_size(data)
+        record = write.merge(known)
     except FlowceptError as error:
         return WriteOutcome(error=error)
-    unit.put(table, write.record_id, document, data)
+    unit.put(table, write.record_id, record.data)
     action = EventAction.CREATED if known is None else EventAction.UPDATED
-    draft = record_draft(write.collection, write.record_id, action, document, data=data, now=unit.now)
+    draft = record_draft(write.collection, write.record_id, action, record, unit.now)
     return WriteOutcome(unit.event(draft, write.message_id))
 
 
@@ -142,9 +147,9 @@ class _DeleteRecords:
                 continue
             if not permits(self.campaigns, document.get("campaign_id")):
                 continue
-            data = encode_document(document)
             unit.delete(table, record_id)
-            unit.event(record_draft(self.collection, record_id, EventAction.DELETED, document, data=data, now=unit.now))
+            removed = EncodedRecord(encode_document(document), document)
+            unit.event(record_draft(self.collection, record_id, EventAction.DELETED, removed, unit.now))
             deleted += 1
         return deleted
 

@@ -59,7 +59,7 @@ class Slot:
     identity: Any = None
     """Its ``_id``; None when the database has no such document."""
     document: Document | None = None
-    """Decoded, without ``_id``; None when there is none."""
+    """Decoded, without ``_id``; None when there is none, or nobody has asked for what is to be written."""
     data: bytes | None = None
     """What is to be written, without ``_id``; None when nothing is, or when it is to be removed."""
     changed: bool = False
@@ -149,12 +149,15 @@ class Unit:
 
     def get(self, table: Table, key: Any) -> Document | None:
         """A document as the operations so far have left it, without ``_id``; not to be changed."""
-        return self._slot(table, key).document
+        slot = self._slot(table, key)
+        if slot.document is None and slot.data is not None:
+            slot.document = decode(slot.data)
+        return slot.document
 
-    def put(self, table: Table, key: Any, document: Document, data: bytes) -> None:
-        """Set a document; ``data`` is it as BSON."""
+    def put(self, table: Table, key: Any, data: bytes) -> None:
+        """Set a document, given as BSON."""
         known = self._slot(table, key)
-        self._pending.slots[table, key] = Slot(known.identity, document, data, changed=True, guard=known.guard)
+        self._pending.slots[table, key] = Slot(known.identity, None, data, changed=True, guard=known.guard)
 
     def delete(self, table: Table, key: Any) -> None:
         """Remove a document."""

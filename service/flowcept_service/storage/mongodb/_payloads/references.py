@@ -49,4 +49,4 @@ def release(unit: Unit, payload_id: ObjectId) -> None:
 
 def put_garbage(unit: Unit, payload_id: ObjectId, row: Document) -> None:
     """Set the row of a payload that is, or may be, to be removed."""
-    unit.put(GARBAGE_TABLE, payload_id, row, encode_document(row))
+    unit.put(GARBAGE_TABLE, payload_id, encode_document(row))

@@ -39,8 +39,7 @@ def seal(unit: Unit, payload: Payload, filename: str, now: datetime) -> None:
             raise payload_gone(payload_id, payload.size)
         unit.finish_payload(Tail(payload_id, payload.size // CHUNK_BYTES, bytes(staged["tail"])))
         # The row stays until the upload is discarded; from now on it holds no bytes.
-        row = {**staged, "tail": b"", "committed": True}
-        unit.put(UPLOAD_TABLE, payload_id, row, encode_document(row))
+        unit.put(UPLOAD_TABLE, payload_id, encode_document({**staged, "tail": b"", "committed": True}))
     file = {
         "filename": filename,
         "length": payload.size,
@@ -48,4 +47,4 @@ def seal(unit: Unit, payload: Payload, filename: str, now: datetime) -> None:
         "uploadDate": now,
         "metadata": {"sha256": payload.sha256},
     }
-    unit.put(FILE_TABLE, payload_id, file, encode_document(file))
+    unit.put(FILE_TABLE, payload_id, encode_document(file))
