@@ -22,7 +22,7 @@ WRITTEN = {name: module for name, module in MODULES.items() if not is_within(nam
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "flowcept": (
         ("cli",),
-        ("capture", "compute", "consumers", "db"),
+        ("capture", "compute", "consumers", "db", "filesystem"),
         ("transport",),
         ("*",),
         ("v1",),

@@ -6,16 +6,14 @@ import io
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
 from flowcept.compute.artifacts._place import Place
 from flowcept.compute.errors import ArtifactNotFoundError
 from flowcept.db import BlobObject
 from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.spooled import SpooledWriter
 
-_IN_MEMORY: Final = 8 << 20
-"""Bytes of a file that is written which wait in memory; more wait on the disk."""
 _READING: Final = ("r", "rt", "rb")
 _WRITING: Final = ("w", "wt", "wb")
 
@@ -96,15 +94,15 @@ class ArtifactFile:
             with _reading(self._blob(), mode) as file:
                 yield file
             return
-        # Not sent while it is written: a block that fails must leave nothing behind, and a transaction wants it later.
-        spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by what becomes of it
+        # Not saved by itself: a block that fails must leave nothing behind, and a transaction saves it later.
+        save = partial(self._place.save, self._name, attributes=attributes, text=mode != "wb")
+        writer = SpooledWriter(save, autocommit=False)
         try:
-            yield from _writing(spool, mode)
-            spool.seek(0)
+            yield from _writing(writer, mode)
         except BaseException:
-            spool.close()
+            writer.discard()
             raise
-        self._place.changes.make(partial(self._save, spool, attributes, text=mode != "wb"), spool.close)
+        self._place.changes.make(writer.commit, writer.discard)
 
     def remove(self) -> None:
         """Delete the file from its artifact; one that is gone already is fine."""
@@ -122,10 +120,6 @@ class ArtifactFile:
                 object_id=self.path,
             )
         return blob
-
-    def _save(self, spool: IO[bytes], attributes: Mapping[str, Any] | None, *, text: bool) -> None:
-        with spool:
-            self._place.save(self._name, spool, attributes, text=text)
 
 
 def _metadata(blob: BlobObject) -> Mapping[str, Any]:
@@ -147,10 +141,10 @@ def _reading(blob: BlobObject, mode: str) -> Iterator[IO[Any]]:
         yield binary if mode == "rb" else io.TextIOWrapper(binary, encoding="utf-8", newline="")
 
 
-def _writing(spool: IO[bytes], mode: str) -> Iterator[IO[Any]]:
+def _writing(writer: SpooledWriter, mode: str) -> Iterator[IO[Any]]:
     if mode == "wb":
-        yield spool
+        yield writer
         return
-    file = io.TextIOWrapper(spool, encoding="utf-8", newline="")
-    yield file
-    file.detach()  # flushes; the spool stays open
+    text = io.TextIOWrapper(writer, encoding="utf-8", newline="")
+    yield text
+    text.detach()  # flushes; the writer stays open
