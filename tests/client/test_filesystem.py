@@ -8,12 +8,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dask.bag
 import fsspec
 import pandas as pd
 import pytest
 import torch
 from fsspec.callbacks import Callback
 from fsspec.tests import abstract
+from torch.distributed.checkpoint._fsspec_filesystem import FsspecReader, FsspecWriter  # its only place
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from flowcept import Flowcept
 from flowcept.errors import InvalidArgumentError, PreconditionError
@@ -116,6 +120,27 @@ def test_torch_saves_and_loads_through_it(fs: FlowceptFileSystem, directory: str
         loaded = torch.load(file, weights_only=True)
 
     assert torch.equal(loaded["weight"], state["weight"])
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")  # one process is what is wanted here
+def test_torch_keeps_distributed_checkpoints_in_it(directory: str) -> None:
+    saved = {"model": {"weight": torch.arange(6.0).reshape(2, 3)}, "step": 5}
+    loaded = {"model": {"weight": torch.zeros(2, 3)}, "step": 0}
+
+    save(saved, storage_writer=FsspecWriter(f"flowcept://{directory}"), no_dist=True)
+    load(loaded, storage_reader=FsspecReader(f"flowcept://{directory}"), no_dist=True)
+
+    assert loaded["step"] == 5
+    assert torch.equal(loaded["model"]["weight"], saved["model"]["weight"])  # type: ignore[index]
+
+
+def test_dask_reads_many_files_by_a_pattern(fs: FlowceptFileSystem, directory: str) -> None:
+    for name in ("a", "b"):
+        fs.pipe_file(f"{directory}/{name}.txt", f"{name}\n".encode())
+
+    lines = dask.bag.read_text(f"flowcept://{directory}/*.txt").compute(scheduler="synchronous")
+
+    assert lines == ["a\n", "b\n"]
 
 
 def test_a_url_may_name_another_service(service: str, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,10 @@ OWNERS = {
     "cryptography": ("flowcept_service.security",),
     "jwt": ("flowcept_service.security",),
     "click": ("flowcept.cli", "flowcept_service.cli"),
+    "dask": ("flowcept.compute.cluster_memory",),
+    "distributed": ("flowcept.compute.cluster_memory",),
+    "fsspec": ("flowcept.filesystem",),
+    "ray": ("flowcept.compute.cluster_memory",),
     "structlog": ("flowcept_service",),
     # grpc_log: gRPC's core has no other way to be told.
     "os.environ": ("flowcept.config", "flowcept.grpc_log", "flowcept_service.config"),
