@@ -31,7 +31,7 @@ def encode_line(message: Mapping[str, object]) -> bytes:
     try:
         text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_extended)
     except ValueError:  # not a number: rare, so it costs only those messages a second pass
-        text = json.dumps(_finite(message), ensure_ascii=False, separators=(",", ":"), default=_extended)
+        text = json.dumps(finite(message), ensure_ascii=False, separators=(",", ":"), default=_extended)
     return text.encode() + b"\n"
 
 
@@ -142,13 +142,14 @@ def _extended(value: object) -> object:
     raise TypeError(f"{type(value).__qualname__} is no plain data")
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
+    """The value with an object of Extended JSON for each number that JSON does not have: NaN and the infinities."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"$numberDouble": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     return value
 
 

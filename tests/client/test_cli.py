@@ -97,13 +97,37 @@ def test_a_dash_is_stdin_and_stdout(run: Run, object_id: str) -> None:
     assert got.out == PAYLOAD
 
 
-def test_a_closed_stdin_is_said(service: str) -> None:
-    command = f"{shlex.join([*COMMAND, 'blob', 'put', '-'])} <&-"
+def in_shell(service: str, redirection: str, *arguments: str) -> Ran:
+    """A run whose streams the shell has redirected, or closed."""
+    command = f"{shlex.join([*COMMAND, *arguments])} {redirection}"
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, env=environment(service), timeout=PATIENCE, check=False
     )
-    assert done.returncode == 2
-    assert b"stdin is closed" in done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr.decode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "closed"),
+    [
+        (("put", "-"), "<&-", "stdin"),
+        (("verify", "anything", "-"), "<&-", "stdin"),
+        (("get", "anything", "-"), ">&-", "stdout"),
+    ],
+)
+def test_a_closed_stream_is_said(service: str, arguments: tuple[str, ...], redirection: str, closed: str) -> None:
+    done = in_shell(service, redirection, "blob", *arguments)
+
+    assert done.code == 2
+    assert f"{closed} is closed" in done.err
+
+
+@pytest.mark.parametrize("option", ["--json", "--limit=5"])
+def test_who_closes_stdout_wants_no_results(run: Run, service: str, file: str, object_id: str, option: str) -> None:
+    run("blob", "put", file, "--object-id", object_id)
+
+    done = in_shell(service, ">&-", "blob", "ls", option)
+
+    assert (done.code, done.err) == (0, "")
 
 
 def test_metadata_is_json_or_text(run: Run, file: str, object_id: str) -> None:
@@ -147,6 +171,26 @@ def test_a_put_after_another_version_is_a_new_one(run: Run, file: str, object_id
     assert run("blob", "put", "-", "--object-id", object_id, stdin=b"other").code == 0
     assert run(*command).json["version"] == 2
     assert run(*command).json["version"] == 2
+
+
+def test_a_put_after_the_object_was_deleted_stores_it_again(run: Run, file: str, object_id: str) -> None:
+    run("blob", "put", file, "--object-id", object_id)
+    run("blob", "rm", object_id)
+
+    again = run("blob", "put", file, "--object-id", object_id, "--json")
+
+    assert (again.code, again.json["version"], again.json["data_sha256"]) == (0, 0, SHA256)
+    assert run("blob", "verify", object_id).code == 0
+
+
+def test_a_put_after_the_object_was_made_anew_is_a_new_version(run: Run, file: str, object_id: str) -> None:
+    run("blob", "put", file, "--object-id", object_id)
+    run("blob", "rm", object_id)
+    run("blob", "put", "-", "--object-id", object_id, stdin=b"other")
+
+    again = run("blob", "put", file, "--object-id", object_id, "--json")
+
+    assert (again.json["version"], again.json["data_sha256"]) == (1, SHA256)
 
 
 def test_a_put_without_an_object_id_is_the_same_object_when_repeated(run: Run, file: str) -> None:

@@ -37,6 +37,8 @@ def get(session: Session, object_id: str, destination: str | None, version: int 
       flowcept blob get my-model model.pt
       flowcept blob get my-model --version 3 - | sha256sum
     """
+    if destination == "-" and sys.stdout is None:
+        raise click.BadParameter("stdout is closed", param_hint="DESTINATION")
     blob = session.db.get_blob_object(object_id, version)
     if destination == "-":
         _to_stdout(session, blob)
@@ -65,6 +67,8 @@ def verify(session: Session, object_id: str, file: Path | None, version: int | N
       flowcept blob verify my-model
       flowcept blob verify my-model model.pt --version 3
     """
+    if file == Path("-") and sys.stdin is None:
+        raise click.BadParameter("stdin is closed", param_hint="FILE")
     blob = session.db.get_blob_object(object_id, version)
     if file is None:
         with progress_bar(session, object_id) as progress:

@@ -19,7 +19,9 @@ _HISTORY_COLUMNS = ("version", "prev_version", "updated_at", "updated_by", "obje
 @click.option("--task-id", metavar="ID", help="Only of this task.")
 @click.option("--tag", "tags", multiple=True, help="Only with this label; may be repeated.")
 @click.option("--filter", "document", metavar="JSON", help="A filter in MongoDB's query language.")
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+)
 @json_option
 @pass_session
 def ls(session: Session, /, tags: tuple[str, ...], document: str | None, limit: int, **equal: str | None) -> None:

@@ -17,7 +17,7 @@ from flowcept.cli._command import Command
 from flowcept.cli._progress import progress_bar
 from flowcept.cli._session import Session, json_option, pass_session, size_text
 from flowcept.db import BlobObject, SaveOptions
-from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.errors import InvalidArgumentError, NotFoundError, shorten
 
 _MOST_REPEATS = 100
 
@@ -82,15 +82,24 @@ def _put_file(session: Session, path: Path, options: SaveOptions) -> BlobObject:
             if staged:
                 session.note(f"continuing at {size_text(staged)} of {size_text(path.stat().st_size)}")
             return _send(session, path, replace(options, upload_id=upload_id), path.name)
-        latest = session.db.get_blob_object(committed.object_id or "")
-        if latest.version == committed.version:
+        if _is_latest(session, committed):
             session.note(f"{path.name} was stored already, and nothing has changed since")
             return committed
-        # The same file was stored before and something else since: storing it again is a new version.
+        # The same file was stored before and something else since, or it was deleted: this is a new version.
     raise InvalidArgumentError(
         f"{shorten(str(path))} was stored {_MOST_REPEATS} times today under this object; "
         "touch the file to store it again"
     )
+
+
+def _is_latest(session: Session, version: BlobObject) -> bool:
+    """Whether nothing has happened to an object since a version of it was saved."""
+    try:
+        latest = session.db.get_blob_object(version.object_id or "")
+    except NotFoundError:
+        return False
+    # The number alone is not enough: an object that was deleted begins again with 0.
+    return (latest.version, latest.updated_at) == (version.version, version.updated_at)
 
 
 def _send(session: Session, source: Any, options: SaveOptions, title: str) -> BlobObject:

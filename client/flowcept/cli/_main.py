@@ -27,7 +27,6 @@ def run(arguments: Sequence[str]) -> int:
     session = Session()
     try:
         result = root.main(args=list(arguments), prog_name="flowcept", obj=session, standalone_mode=False)
-        sys.stdout.flush()
     except FlowceptError as error:
         _log.debug("failed", exc_info=True)
         session.error(error)

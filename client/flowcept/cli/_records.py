@@ -19,7 +19,7 @@ _WORKFLOW_COLUMNS = ("workflow_id", "name", "status", "started_at", "ended_at", 
 _TIMES = ("started_at", "ended_at", "utc_timestamp")
 
 _limit = click.option(
-    "--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0: all."
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0: all."
 )
 _status = click.option(
     "--status",

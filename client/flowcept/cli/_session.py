@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,7 @@ import click
 
 from flowcept.config import ClientSettings
 from flowcept.errors import FlowceptError
+from flowcept.jsonlines import finite
 
 if TYPE_CHECKING:
     from flowcept.db import DBAPI
@@ -106,10 +106,7 @@ class Session:
 
     def _line(self, values: Mapping[str, Any]) -> None:
         given = {name: value for name, value in values.items() if value is not None}
-        click.echo(json.dumps(given, ensure_ascii=False, default=_plain))
-        if not sys.stdout.isatty():
-            return
-        sys.stdout.flush()
+        click.echo(_json(given))
 
 
 pass_session = click.make_pass_decorator(Session)
@@ -153,7 +150,7 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return printable(", ".join(value)) or "-"
     if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _json(value)
     return printable(str(value))
 
 
@@ -162,6 +159,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:  # NaN or an infinity, which would be no JSON
+        return json.dumps(finite(value), ensure_ascii=False, default=_plain)
 
 
 def _plain(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -11,9 +10,11 @@ import click
 from flowcept.cli._command import Group
 from flowcept.cli._documents import parse_filter
 from flowcept.cli._session import Session, json_option, pass_session, printable
+from flowcept.errors import DeadlineError, UnavailableError, shorten
 from flowcept.transport import Event, EventSelection, Start
 
 _ACKNOWLEDGE_SECONDS = 1.0
+_MOST_DIGITS = 18  # of a sequence, which has 64 bits
 
 
 def _position(_context: click.Context, _parameter: click.Parameter, value: str) -> Start:
@@ -22,7 +23,7 @@ def _position(_context: click.Context, _parameter: click.Parameter, value: str) 
         return "earliest"
     if value == "latest":
         return "latest"
-    if value.isascii() and value.isdigit():
+    if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         return max(int(value) - 1, 0)
     raise click.BadParameter(f"{value!r} is no sequence; give a number, earliest or latest")
 
@@ -95,10 +96,7 @@ class _Printer:
             if self._left is not None:
                 self._left -= 1
                 if self._left == 0:
-                    sys.stdout.flush()
                     return True
-        # A reader behind a pipe shall see events as they come.
-        sys.stdout.flush()
         return False
 
     def passed(self, position: int) -> None:
@@ -108,10 +106,18 @@ class _Printer:
             self.acknowledge()
 
     def acknowledge(self) -> None:
-        """Tell the service how far the consumer has come."""
+        """Tell the service how far the consumer has come; a service that is away is told the next time."""
         self._acknowledged_at = time.monotonic()
-        if self._consumer and self._position > self._acknowledged:
+        if not self._consumer or self._position <= self._acknowledged:
+            return
+        try:
             self._session.db.acknowledge(self._consumer, self._position)
+        except (UnavailableError, DeadlineError) as error:
+            self._session.warn(
+                f"the service does not know yet that consumer {shorten(self._consumer)} has come to {self._position}; "
+                f"if it ends now, events behind {self._acknowledged} come again: {error.message}"
+            )
+        else:
             self._acknowledged = self._position
 
 

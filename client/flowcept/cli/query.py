@@ -34,7 +34,9 @@ def _aggregations(
 @click.option("--project", multiple=True, callback=_split, metavar="FIELD,...", help="Only these fields.")
 @click.option("--sort", multiple=True, callback=_split, metavar="FIELD,...", help="By these; -FIELD: largest first.")
 @click.option("--skip", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first ones.")
-@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="At most so many; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=100, show_default=True, help="At most so many; 0 for all."
+)
 @click.option(
     "--aggregate",
     "aggregation",

@@ -27,6 +27,8 @@ _REPEATABLE = (
 )
 _MOST_ATTEMPTS = 5  # gRPC's own bound for its retries
 
+_PEM = b"-----BEGIN "
+
 # A connection whose other end vanished without a word (a node that lost power, a firewall that forgot) is noticed
 # within the sum of the two.
 _KEEPALIVE_MS = 20_000
@@ -104,8 +106,14 @@ def _read(field: str, path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise InvalidArgumentError(
             f"{field} ({shorten(str(path))}) cannot be read: {error.strerror or error}; give a PEM file", field=field
         ) from None
+    if _PEM not in content:
+        # gRPC would only say, in its log, that something is wrong.
+        raise InvalidArgumentError(
+            f"{field} ({shorten(str(path))}) is no PEM file: there is no {_PEM.decode()} in it", field=field
+        )
+    return content

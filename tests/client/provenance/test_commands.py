@@ -19,7 +19,7 @@ from flowcept_service.domain.retention import Retention
 from tests.client.conftest import Connect
 from tests.client.test_cli import COMMAND, Ran, environment
 from tests.support.conditions import PATIENCE, eventually
-from tests.support.server import service_in_process
+from tests.support.server import ServerProcess, service_in_process
 
 Run = Callable[..., Ran]
 
@@ -120,6 +120,7 @@ def test_a_query_aggregates(run: Run, workflow_id: str, tasks: list[str]) -> Non
         ("query", "tasks", "--filter", '{"$where": "1"}'),
         ("query", "tasks", "--aggregate", "median:x"),
         ("events", "tail", "--from", "soon"),
+        ("events", "tail", "--from", "9" * 30),
         ("events", "tail", "--kind", "blob"),
         ("task", "ls", "--status", "done"),
         ("replay", "missing.jsonl"),
@@ -134,6 +135,17 @@ def test_tasks_are_listed_newest_first(run: Run, workflow_id: str, tasks: list[s
 
     assert [task["task_id"] for task in listed.lines] == tasks[:0:-1]
     assert "train" in run("task", "ls", "--workflow-id", workflow_id).out.decode()
+
+
+def test_numbers_that_json_does_not_have_are_written_as_extended_json(run: Run, db: DBAPI, workflow_id: str) -> None:
+    used = {"a": float("nan"), "b": [float("inf")], "c": {"d": -float("inf")}, "e": 0.5}
+    db.publish([{"type": "task", "task_id": workflow_id, "used": used}])
+
+    shown = run("task", "show", workflow_id, "--json")
+
+    found = json.loads(shown.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    nan, infinity, least = ({"$numberDouble": name} for name in ("NaN", "Infinity", "-Infinity"))
+    assert found["used"] == {"a": nan, "b": [infinity], "c": {"d": least}, "e": 0.5}
 
 
 def test_a_status_has_no_case(run: Run, workflow_id: str, tasks: list[str]) -> None:
@@ -259,6 +271,31 @@ def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) ->
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["t0", "t1", "t2"]
+
+
+def test_a_tail_that_cannot_say_how_far_it_has_come_says_so_and_ends_as_it_was_told(
+    tmp_path: Path, connect: Connect
+) -> None:
+    out = tmp_path / "events.jsonl"
+    with ServerProcess(tmp_path) as server, out.open("wb") as file:
+        connect(server.target).publish([{"type": "task", "task_id": "t"}])
+        process = subprocess.Popen(
+            [*COMMAND, "events", "tail", "--from", "earliest", "--consumer", "backup", "--json"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            env=environment(server.target),
+        )
+        try:
+            eventually(partial(has_lines, out, 1))
+            server.kill()  # before the second after which it acknowledges
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert process.returncode == 130
+    assert b"consumer 'backup' has come to 1; if it ends now, events behind 0 come again" in err
 
 
 def has_lines(path: Path, count: int) -> bool:

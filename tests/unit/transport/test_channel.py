@@ -50,6 +50,12 @@ def test_an_unreadable_certificate_names_its_setting(tmp_path: Path) -> None:
         open_channel(settings(tls={"ca_file": tmp_path / "missing.pem"}))
 
 
+def test_a_certificate_that_is_none_names_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "ca.der").write_bytes(b"\x30\x82")
+    with pytest.raises(InvalidArgumentError, match=r"tls\.ca_file .* is no PEM file"):
+        open_channel(settings(tls={"ca_file": tmp_path / "ca.der"}))
+
+
 def test_the_token_goes_with_every_call() -> None:
     assert TokenSource(settings(token="secret")).metadata() == (("authorization", "Bearer secret"),)
     assert TokenSource(settings()).metadata() == ()
