@@ -32,6 +32,10 @@ class BlobStoreStub(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     def __init__(self, channel):
@@ -89,6 +93,10 @@ class BlobStoreServicer(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     def Upload(self, request_iterator, context):
@@ -267,6 +275,10 @@ class BlobStore(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     @staticmethod

@@ -40,6 +40,10 @@ class BlobStoreStub:
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     @_typing.overload
@@ -141,6 +145,10 @@ class BlobStoreAsyncStub(BlobStoreStub):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -238,6 +246,10 @@ class BlobStoreServicer(metaclass=_abc_1.ABCMeta):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends nothing, or takes nothing of what is sent to it, for long (minutes, by default) is ended with
+    CANCELLED, the one status that carries no `ErrorInfo`. What an upload has sent stays staged, and a download continues
+    at its offset.
     """
 
     @_abc_1.abstractmethod

@@ -32,6 +32,9 @@ class ProvenanceStub(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     def __init__(self, channel):
@@ -79,6 +82,9 @@ class ProvenanceServicer(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     def Publish(self, request, context):
@@ -209,6 +215,9 @@ class Provenance(object):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     @staticmethod

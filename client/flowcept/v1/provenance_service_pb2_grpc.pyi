@@ -33,6 +33,9 @@ class ProvenanceStub:
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     @_typing.overload
@@ -104,6 +107,9 @@ class ProvenanceAsyncStub(ProvenanceStub):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -171,6 +177,9 @@ class ProvenanceServicer(metaclass=_abc_1.ABCMeta):
     certificate; else UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID). They must have the scope that the method
     names; else PERMISSION_DENIED (SCOPE_MISSING). To credentials that are confined to campaigns, everything else is not
     there, and what they would write elsewhere is PERMISSION_DENIED (CAMPAIGN_DENIED).
+
+    A call whose client sends no request, or takes nothing of a query's results, for long (minutes, by default) is ended
+    with CANCELLED, the one status that carries no `ErrorInfo`.
     """
 
     @_abc_1.abstractmethod
