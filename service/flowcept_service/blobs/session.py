@@ -24,6 +24,7 @@ from flowcept_service.blobs.parts import UploadChunk, UploadCommit, UploadHeader
 from flowcept_service.blobs.quotas import BlobQuotas
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.domain.objects import CommitResult, ObjectChange, Payload, Staging
+from flowcept_service.storage.appending import Appender
 from flowcept_service.storage.contract import ObjectStore, PayloadStore
 
 _log = structlog.get_logger(__name__)
@@ -68,12 +69,12 @@ class UploadSession:
         self._header = header
         self._owner = surroundings.caller() if staging is None else staging.owner
         self._quotas = surroundings.quotas
-        self._staging = staging
         self._objects = surroundings.objects
         self._payloads = surroundings.payloads
         self._executor = surroundings.executor
         self._settings = surroundings.settings
         self._now = surroundings.now
+        self._appender = None if staging is None else self._payloads.appender(staging)
         self._buffer = ChunkBuffer()
         self._received = 0 if staging is None else staging.size
         self._promise: UploadCommit | None = None
@@ -118,7 +119,7 @@ class UploadSession:
         """
         promise = self._promise
         if promise is None:
-            self._flush()
+            self.keep()
             raise InvalidArgumentError(
                 f"the stream ended without a commit; nothing was published, and {self._received} bytes are kept: send "
                 "the rest and the commit under the same upload_id",
@@ -132,7 +133,7 @@ class UploadSession:
         if header.data_sha256 is not None:
             check_digest_promise(header.data_sha256, promise.data_sha256)
         result = self._publish(self._seal(promise.data_sha256))
-        if self._staging is not None:
+        if self._appender is not None:
             self._forget()
         return UploadResult(result.object, repeated=result.repeated)
 
@@ -145,17 +146,20 @@ class UploadSession:
         """After a stream that broke off: stage what has arrived, so that resuming starts late; how much is staged."""
         if not self._store_failed:
             self._flush()
-        return 0 if self._staging is None else self._staging.size
+        return 0 if self._appender is None else self._settle(self._appender).size
 
     def drop(self) -> None:
         """After bytes that are not what was promised: forget all of them."""
         self._buffer.take()
-        if self._staging is not None:
+        if self._appender is not None:
+            self._appender.close()
             self._payloads.discard(self._header.upload_id)
 
     def close(self) -> None:
         """Let go of everything in memory."""
         self._buffer.take()
+        if self._appender is not None:
+            self._appender.close()
         if self._digest is not None:
             self._digest.close()
 
@@ -182,36 +186,49 @@ class UploadSession:
         before = self._received - self._buffer.size
         batch = self._buffer.take()
         try:
-            staging = self._begin_staging() if self._staging is None else self._staging
-            check_offset(before, staging.size)
+            appender = self._appender = self._appender or self._begin_staging()
+            check_offset(before, appender.size)
             self._quotas.stage(self._owner, self._received - before)
             if self._digest is not None:
                 self._digest.add(batch)
-            self._staging = self._payloads.append(staging, batch, self._now())
+            appender.append(batch, self._now())
         except BaseException:
             # Nothing more can follow what was not staged.
             self._store_failed = True
             raise
         if self._digest is not None:
-            self._digest.reached(self._staging)
+            self._digest.reached(appender.staging)
 
-    def _begin_staging(self) -> Staging:
+    def _begin_staging(self) -> Appender:
         if not self._header.save_data_in_collection:
             self._digest = ArrivingDigest(self._executor)
-        return self._payloads.stage(self._header.upload_id, self._header.object_id, self._now(), owner=self._owner)
+        staging = self._payloads.stage(self._header.upload_id, self._header.object_id, self._now(), owner=self._owner)
+        return self._payloads.appender(staging)
+
+    def _settle(self, appender: Appender) -> Staging:
+        """What is staged, once everything that was taken is; after a failure, what was staged before it."""
+        if self._store_failed:
+            return appender.staging
+        try:
+            return appender.settle()
+        except BaseException:
+            self._store_failed = True
+            raise
 
     def _seal(self, promised: str) -> Payload:
         """Make the bytes durable as one payload, and check their digest."""
-        if self._staging is None or self._digest is None:
+        if self._appender is None or self._digest is None:
             return self._write(promised)
         self._flush()
+        staging = self._settle(self._appender)
+        self._digest.reached(staging)
         digest = self._digest.result()
         check_digest_promise(promised, digest)
-        return Payload(self._staging.payload_id, self._staging.size, digest)
+        return Payload(staging.payload_id, staging.size, digest)
 
     def _write(self, promised: str) -> Payload:
         """The payload in one step, from memory (and from what was staged of a payload that goes into a document)."""
-        staged = [] if self._staging is None else list(self._payloads.read_staged(self._staging))
+        staged = [] if self._appender is None else list(self._payloads.read_staged(self._appender.staging))
         data = [*staged, *self._buffer.take()]
         digest = sha256_of(data)
         check_digest_promise(promised, digest)

@@ -23,6 +23,7 @@ from flowcept_service.domain.objects import (
 from flowcept_service.domain.principals import Principal, Scope
 from flowcept_service.domain.records import Collection
 from flowcept_service.query import parse_query
+from flowcept_service.storage.appending import Appender
 from flowcept_service.storage.contract import Chunk, ObjectStore, PayloadStore, RecordStore
 
 Caller = Callable[[], Principal]
@@ -173,6 +174,10 @@ class ConfinedPayloads:
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """See ``PayloadStore.append``."""
         return self._store.append(staging, data, now)
+
+    def appender(self, staging: Staging) -> Appender:
+        """See ``PayloadStore.appender``."""
+        return self._store.appender(staging)
 
     def staged(self, upload_id: str) -> Staging | None:
         """See ``PayloadStore.staged``."""

@@ -33,6 +33,7 @@ from flowcept_service.domain.records import Collection, Document, RecordWrite, W
 from flowcept_service.domain.retention import Retention, SweepResult
 from flowcept_service.domain.store_state import StoreState, WriterState
 from flowcept_service.query import Query, QueryBudget
+from flowcept_service.storage.appending import Appender
 
 Chunk = bytes | memoryview
 """Bytes on their way into a store: a view of a received message saves copying it."""
@@ -119,6 +120,9 @@ class PayloadStore(Protocol):
 
         Raises VersionConflictError (UPLOAD_BUSY) when another holder took the upload over, or it was discarded.
         """
+
+    def appender(self, staging: Staging) -> Appender:
+        """Appends as ``append`` does, while the caller goes on."""
 
     def staged(self, upload_id: str) -> Staging | None:
         """What is staged, or None."""

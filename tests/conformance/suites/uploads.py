@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -121,6 +122,45 @@ class StagingBytes:
         staged = store.storage.payloads.staged("u")
         assert staged is not None
         assert staged.size == 4
+
+    def test_bytes_come_back_as_an_appender_took_them(self, store: StoreHarness) -> None:
+        payloads = store.storage.payloads
+        parts = [some_bytes(size) for size in (70_000, 0, 9 * MIB, 5, 3 * MIB, 12 * MIB)]
+        with closing(payloads.appender(store.upload(parts[0], "u", "a"))) as appender:
+            taken = len(parts[0])
+            for part in parts[1:]:
+                appender.append([part[:100], memoryview(part)[100:]], store.clock())
+                taken += len(part)
+                assert appender.staging.size <= appender.size == taken
+            staging = appender.settle()
+            assert appender.staging == staging == payloads.staged("u")
+
+        assert staging.size == taken
+        assert b"".join(payloads.read_staged(staging)) == b"".join(parts)
+        assert commit(store, staging, b"".join(parts)).object.object_size_bytes == taken
+
+    def test_an_appender_goes_on_behind_what_it_has_settled(self, store: StoreHarness) -> None:
+        payloads = store.storage.payloads
+        with closing(payloads.appender(payloads.stage("u", "a", store.clock()))) as appender:
+            for part in (b"one ", b"two ", some_bytes(2 * MIB)):
+                appender.append([part], store.clock())
+                appender.settle()
+
+        assert b"".join(payloads.read_staged(appender.staging)) == b"one two " + some_bytes(2 * MIB)
+
+    def test_whoever_takes_an_upload_over_shuts_the_older_appender_out(self, store: StoreHarness) -> None:
+        payloads = store.storage.payloads
+        with closing(payloads.appender(payloads.stage("u", "a", store.clock()))) as older:
+            older.append([b"data"], store.clock())
+            older.settle()
+            newer = payloads.stage("u", "a", store.clock())
+
+            with pytest.raises(VersionConflictError) as caught:
+                older.append([some_bytes(9 * MIB)], store.clock())
+
+        assert caught.value.reason == Reason.UPLOAD_BUSY
+        newer = payloads.append(newer, [b" more"], store.clock())
+        assert b"".join(payloads.read_staged(newer)) == b"data more"
 
     def test_uploads_at_the_same_time_do_not_mix(self, store: StoreHarness) -> None:
         def upload(n: int) -> bytes:

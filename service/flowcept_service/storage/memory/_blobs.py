@@ -55,6 +55,10 @@ class NoPayloadStore:
         """Refused."""
         _refuse(staging, data, now)
 
+    def appender(self, staging: Staging) -> NoReturn:
+        """Refused."""
+        _refuse(staging)
+
     def staged(self, upload_id: str) -> Staging | None:
         """Refused."""
         _refuse(upload_id)

@@ -13,6 +13,7 @@ from bson import ObjectId
 
 from flowcept.errors import IntegrityError, NotFoundError, shorten
 from flowcept_service.domain.objects import ObjectVersion, Payload, Staging
+from flowcept_service.storage.appending import Appender, StepwiseAppender
 from flowcept_service.storage.lmdb._environment.environment import Environment, TableKind
 from flowcept_service.storage.lmdb._environment.errors import free_bytes, storage_full
 from flowcept_service.storage.lmdb._environment.transaction import WriteTransaction
@@ -105,6 +106,10 @@ class LmdbPayloadStore:
         grown = self._writer.submit(operation, size=size)
         self._environment.drop_pages()
         return grown
+
+    def appender(self, staging: Staging) -> Appender:
+        """See ``PayloadStore.appender``."""
+        return StepwiseAppender(self.append, staging)
 
     def staged(self, upload_id: str) -> Staging | None:
         """See ``PayloadStore.staged``."""

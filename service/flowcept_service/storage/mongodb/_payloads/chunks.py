@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from typing import Any, Final
@@ -19,8 +19,8 @@ from flowcept_service.storage.mongodb._connection.errors import DUPLICATE_KEY
 from flowcept_service.storage.mongodb._connection.raw import chunk_document
 from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES, CHUNKS, FILES, UPLOADS
 
-BATCH_CHUNKS: Final = 16
-"""Chunks in one insert: about 4 MiB."""
+BATCH_CHUNKS: Final = 17
+"""Chunks in one insert: about 4 MiB; two inserts take what an upload stages at once, however it is cut."""
 READ_CHUNKS: Final = 4
 """Chunks in one batch of a read: about what one message of a download carries."""
 _STREAMED_CHUNKS: Final = 8
@@ -92,7 +92,7 @@ class ChunkCollection:
         pending = []
         batch = first
         while batch:
-            pending.append(self._writers.submit(self._insert, payload_id, number, batch))
+            pending.append(self.submit(payload_id, number, batch))
             number += len(batch)
             batch, second = second or list(islice(rest, BATCH_CHUNKS)), []
         failure: BaseException | None = None
@@ -101,6 +101,10 @@ class ChunkCollection:
             failure = future.exception() or failure
         if failure is not None:
             raise failure
+
+    def submit(self, payload_id: ObjectId, number: int, batch: Sequence[Sequence[Chunk]]) -> Future[None]:
+        """Begin to insert pieces as the chunks from a number on. The result raises as ``insert``."""
+        return self._writers.submit(self._insert, payload_id, number, batch)
 
     def _insert(self, payload_id: ObjectId, number: int, batch: Sequence[Sequence[Chunk]]) -> None:
         documents = [chunk_document(payload_id, n, piece) for n, piece in enumerate(batch, number)]

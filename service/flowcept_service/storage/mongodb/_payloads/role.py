@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from bson import ObjectId
-from pymongo.client_session import ClientSession
-from pymongo.errors import DuplicateKeyError
 
 from flowcept.errors import shorten
 from flowcept_service.domain.objects import ObjectVersion, Payload, Staging
@@ -18,12 +16,12 @@ from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._commit.unit import FILE_TABLE, UPLOAD_TABLE, Table, Unit
 from flowcept_service.storage.mongodb._commit.writer import CommitWriter
 from flowcept_service.storage.mongodb._connection.database import Database
-from flowcept_service.storage.mongodb._connection.raw import chunk_document
-from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES, CHUNKS, GARBAGE
+from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES, GARBAGE
+from flowcept_service.storage.mongodb._payloads.appender import ChunkAppender
 from flowcept_service.storage.mongodb._payloads.chunks import ChunkCollection, cut
 from flowcept_service.storage.mongodb._payloads.reading import PayloadReader
 from flowcept_service.storage.mongodb._payloads.references import put_garbage
-from flowcept_service.storage.mongodb._payloads.staging import StagingRows, grown_by, staging_of
+from flowcept_service.storage.mongodb._payloads.staging import StagingRows, staging_of
 from flowcept_service.storage.pins import Pins
 from flowcept_service.storage.refusals import payload_corrupt, payload_gone, upload_busy
 
@@ -70,34 +68,16 @@ class MongodbPayloadStore:
 
     def append(self, staging: Staging, data: Sequence[Chunk], now: datetime) -> Staging:
         """See ``PayloadStore.append``."""
-        grown = grown_by(staging, sum(map(len, data)), now)
-        with self._database.errors():
-            # Asked first: whoever lost the upload must not write chunks.
-            pieces = list(cut([self._rows.tail(staging), *data]))
-            tail = b"".join(pieces.pop()) if grown.size % CHUNK_BYTES else b""
-            try:
-                self.chunks.insert(staging.payload_id, staging.size // CHUNK_BYTES, pieces)
-            except DuplicateKeyError:
-                # Of a call that failed after its chunks, or of a former holder that was still writing.
-                self._overwrite(staging, grown, pieces, tail)
-            else:
-                self._rows.grow(staging, grown, tail)
-        return grown
+        appender = self.appender(staging)
+        try:
+            appender.append(data, now)
+            return appender.settle()
+        finally:
+            appender.close()
 
-    def _overwrite(self, staging: Staging, grown: Staging, pieces: Sequence[Sequence[Chunk]], tail: bytes) -> None:
-        """Replace chunks that are there, in one step with the proof that the upload is still ours."""
-        number = staging.size // CHUNK_BYTES
-
-        def change(session: ClientSession) -> None:
-            self._rows.grow(staging, grown, tail, session)
-            chunks = self._database.raw[CHUNKS]
-            chunks.delete_many({"files_id": staging.payload_id, "n": {"$gte": number}}, session=session)
-            documents = [chunk_document(staging.payload_id, n, piece) for n, piece in enumerate(pieces, number)]
-            if documents:
-                chunks.insert_many(documents, session=session)
-
-        with self._database.client.start_session() as session:
-            session.with_transaction(change)
+    def appender(self, staging: Staging) -> ChunkAppender:
+        """See ``PayloadStore.appender``."""
+        return ChunkAppender(self._database, self._rows, self.chunks, staging)
 
     def staged(self, upload_id: str) -> Staging | None:
         """See ``PayloadStore.staged``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -112,11 +111,6 @@ def staging_of(row: Mapping[str, Any]) -> Staging:
     """What a row says."""
     owner: str = row.get("owner", "")  # rows of older versions have none
     return Staging(row["_id"], row["object_id"], row["payload_id"], row["size"], row["epoch"], row["updated_at"], owner)
-
-
-def grown_by(staging: Staging, size: int, now: datetime) -> Staging:
-    """An upload with so many more bytes."""
-    return replace(staging, size=staging.size + size, updated_at=now)
 
 
 def _exactly(staging: Staging) -> dict[str, Any]:
