@@ -27,7 +27,7 @@ def run_path(settings: BufferFileSettings, workflow_id: str) -> Path:
     """Where a run of this process writes its copy when no path is given: the configured one, split as configured."""
     parts = [settings.path.stem]
     if settings.append_workflow_id_to_path:
-        parts.append(workflow_id)
+        parts.append(_in_name(workflow_id))
     if settings.append_id_to_path:
         parts.append(f"{os.getpid()}_{threading.get_ident()}")
     return settings.path.with_name("_".join(parts) + settings.path.suffix)
@@ -117,9 +117,10 @@ def consolidate_files(base: Path, workflow_id: str, *, cleanup_files: bool = Tru
         FileNotFoundError: There is neither a split file nor ``base``.
         InvalidArgumentError: A line is not valid JSON; nothing was changed.
     """
-    whole = base.with_name(f"{base.stem}_{workflow_id}{base.suffix}")
+    prefix = f"{base.stem}_{_in_name(workflow_id)}"
+    whole = base.with_name(f"{prefix}{base.suffix}")
     # Not a glob: the files of workflow `a1` must not count as those of workflow `a`.
-    split_name = re.compile(re.escape(f"{base.stem}_{workflow_id}") + r"_\d+_\d+" + re.escape(base.suffix))
+    split_name = re.compile(re.escape(prefix) + r"_\d+_\d+" + re.escape(base.suffix))
     present = base.parent.iterdir() if base.parent.is_dir() else ()
     split_files = sorted(file for file in present if split_name.fullmatch(file.name))
     if not split_files:
@@ -133,6 +134,11 @@ def consolidate_files(base: Path, workflow_id: str, *, cleanup_files: bool = Tru
         for file in split_files:
             file.unlink(missing_ok=True)
     return whole
+
+
+def _in_name(workflow_id: str) -> str:
+    """The identifier as part of a file's name."""
+    return workflow_id.replace("/", "%2F").replace("\0", "%00")
 
 
 def _copy_new_lines(sources: Iterable[Path], write: Any) -> None:

@@ -56,7 +56,8 @@ def _git(directory: Path, *arguments: str) -> str | None:
         done = subprocess.run(  # noqa: S603 - no shell, and arguments of our own
             ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is where the user has it
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # names of branches and directories may be anything
             timeout=_GIT_SECONDS,
             check=True,
         )

@@ -1,8 +1,8 @@
 """Messages as JSON Lines: one JSON object on each line, readable by any tool, without losing a value.
 
 What JSON cannot hold is written as MongoDB Relaxed Extended JSON writes it: ``{"$date": "..."}``,
-``{"$numberDouble": "NaN"}``, ``{"$binary": {"base64": ..., "subType": "00"}}``. Only these three forms are read back
-specially, so a user's own key such as ``$ref`` stays a key.
+``{"$numberDouble": "NaN"}``, ``{"$binary": {"base64": ..., "subType": "00"}}``, ``{"$oid": "..."}`` and the like. Only
+the forms that are written are read back specially, so a user's own key such as ``$ref`` stays a key.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bson import DatetimeMS, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
+from bson.errors import BSONError
+
 from flowcept.errors import InvalidArgumentError, shorten
 from flowcept.replacing import replacing
 
+_BSON_TYPES = (ObjectId, Decimal128, Regex, Timestamp, MinKey, MaxKey)
+_BSON_KEYS = frozenset({"$oid", "$numberDecimal", "$regularExpression", "$timestamp", "$minKey", "$maxKey"})
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -139,6 +144,10 @@ def _extended(value: object) -> object:
         return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": "00"}}
     if isinstance(value, datetime):
         return {"$date": value.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+    if isinstance(value, DatetimeMS):
+        return {"$date": {"$numberLong": str(int(value))}}
+    if isinstance(value, _BSON_TYPES):
+        return json_util.default(value, json_util.RELAXED_JSON_OPTIONS)
     raise TypeError(f"{type(value).__qualname__} is no plain data")
 
 
@@ -164,6 +173,10 @@ def _restored(found: dict[str, object]) -> object:
             return _NOT_FINITE.get(value, found)
         if key == "$binary" and isinstance(value, dict) and set(value) == {"base64", "subType"}:
             return base64.b64decode(value["base64"], validate=True)
-    except (ValueError, TypeError, binascii.Error):
+        if key == "$date" and isinstance(value, dict) and set(value) == {"$numberLong"}:
+            return DatetimeMS(int(value["$numberLong"]))
+        if key in _BSON_KEYS:
+            return json_util.object_hook(found, json_util.RELAXED_JSON_OPTIONS)
+    except (ValueError, TypeError, KeyError, ArithmeticError, BSONError, binascii.Error):
         pass  # a user's own object that only looks like one of ours
     return found

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from bson import DatetimeMS, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,20 @@ def test_a_message_comes_back_as_it_was(message: dict[str, object]) -> None:
     assert decode_line(line, "here") == message
 
 
+def test_values_that_only_bson_has_are_kept() -> None:
+    values = [
+        ObjectId(),
+        Decimal128("1.50"),
+        DatetimeMS(2**60),
+        Regex("a", "i"),
+        Timestamp(1, 2),
+        MinKey(),
+        MaxKey(),
+    ]
+
+    assert decode_line(encode_line({"values": values}), "here") == {"values": values}
+
+
 def test_numbers_that_json_lacks_are_kept() -> None:
     found = decode_line(encode_line({"values": [math.inf, -math.inf, math.nan]}), "here")["values"]
 
@@ -50,7 +65,18 @@ def test_any_tool_reads_the_lines() -> None:
     assert json.loads(line) == {"at": {"$date": "2026-01-02T00:00:00Z"}, "text": "ü"}
 
 
-@pytest.mark.parametrize("value", [{"$date": "no date"}, {"$binary": "x"}, {"$numberDouble": "1"}, {"$ref": 1}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$date": "no date"},
+        {"$binary": "x"},
+        {"$numberDouble": "1"},
+        {"$ref": 1},
+        {"$oid": "x"},
+        {"$timestamp": 1},
+        {"$numberDecimal": "x"},
+    ],
+)
 def test_objects_that_only_look_special_stay_what_they_are(value: dict[str, object]) -> None:
     assert decode_line(encode_line({"value": value}), "here") == {"value": value}
 

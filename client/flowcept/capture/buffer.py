@@ -93,6 +93,8 @@ class MessageBuffer:
             weight: Its bytes in memory, estimated.
         """
         self._run_log.append(message, weight)
+        if self._is_offline and self._run_log.is_crowded:
+            self._relieve_log()  # there is no thread that does it
         with self._changed:
             if self._deadline is not None:
                 raise RuntimeError("the run has ended")

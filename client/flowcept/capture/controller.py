@@ -23,6 +23,7 @@ from flowcept.capture.publisher import PublisherFactory
 from flowcept.capture.run import CaptureRun
 from flowcept.capture.session import CaptureSession
 from flowcept.capture.task import error_text
+from flowcept.checks import optional_text
 from flowcept.config import ClientSettings
 from flowcept.errors import PreconditionError, UnsupportedError, shorten
 from flowcept.records import AgentObject, WorkflowObject
@@ -94,7 +95,7 @@ class Flowcept(BufferAccess, metaclass=_FlowceptType):
         publisher: Opens what messages are published with, instead of a connection to the service.
 
     Raises:
-        InvalidArgumentError: A setting is not valid.
+        InvalidArgumentError: A setting is not valid; ``workflow_id`` or ``campaign_id`` is no string.
         UnsupportedError: An interceptor is asked for that is not offered.
     """
 
@@ -127,8 +128,8 @@ class Flowcept(BufferAccess, metaclass=_FlowceptType):
         self._publisher = publisher
         self.enabled = self._settings.capture.enabled
         self.is_started = False
-        self.current_workflow_id = workflow_id or str(uuid.uuid4())
-        self.campaign_id = campaign_id or str(uuid.uuid4())
+        self.current_workflow_id = optional_text("workflow_id", workflow_id) or str(uuid.uuid4())
+        self.campaign_id = optional_text("campaign_id", campaign_id) or str(uuid.uuid4())
         self.bundle_exec_id = bundle_exec_id
         self.workflow_name = workflow_name
         self.workflow_description = workflow_description

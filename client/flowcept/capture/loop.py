@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, Generic, TypeVar
 
 from flowcept.capture.context import current_session, current_task, leave_task
 from flowcept.capture.session import CaptureSession
-from flowcept.plain import Plainer
+from flowcept.plain import Plainer, plain
 from flowcept.vocabulary import Status
 
 Item = TypeVar("Item")
@@ -48,11 +48,11 @@ class _Loop(Generic[Item]):
             self._fields = {
                 "type": "task",
                 "subtype": "iteration",
-                "workflow_id": workflow_id or self._session.workflow_id,
+                "workflow_id": plain(workflow_id or self._session.workflow_id),
                 "campaign_id": self._session.campaign_id,
-                "activity_id": f"{loop_name}_iteration",
+                "activity_id": plain(f"{loop_name}_iteration"),
                 "group_id": self._group_id,
-                **({} if parent is None else {"parent_task_id": parent}),
+                **({} if parent is None else {"parent_task_id": plain(parent)}),
                 **self._session.facts,
             }
         self._message: dict[str, Any] | None = None
@@ -80,8 +80,9 @@ class _Loop(Generic[Item]):
 
     def end_iter(self, generated: dict[str, Any]) -> None:
         """Give the results of the current iteration."""
-        if self._message is not None:
-            self._message["generated"] = self._plainer.value(dict(generated))
+        if self._message is not None and generated is not None:
+            named = generated if isinstance(generated, Mapping) else {"arg_0": generated}
+            self._message["generated"] = self._plainer.value(named)
 
     def get_current_iteration_id(self) -> str | None:
         """Identifier of the current iteration's task; None outside the loop, or when nothing is captured."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from flowcept.jsonlines import encode_line, read_messages
 from flowcept.replacing import part_path
 
+_UNWRITTEN = 4  # times the bound of memory, for what a full disk does not take
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,21 +42,33 @@ class RunLog:
             self._messages.append((message, weight))
             self._weight += weight
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there is far too much in memory, because nobody makes room."""
+        return self._weight > 2 * self._memory
+
     def relieve(self) -> None:
-        """Make room in memory if there is too much. Takes its time: not for the user's thread.
+        """Make room in memory if there is too much. Takes its time: not for the user's thread, if there is another.
 
         Raises:
-            OSError: The part of the buffer file cannot be written.
+            OSError: The part of the buffer file cannot be written. What was to go there stays in memory, up to a bound.
         """
         with self._file_lock:
             with self._lock:
-                surplus = self._surplus()
+                surplus = self._surplus(self._memory)
             if not surplus:
                 return
             if self._copy is None:
                 self.forgotten += len(surplus)
-            else:
-                self._write(surplus)
+                return
+            try:
+                self._write([message for message, _ in surplus])
+            except OSError:
+                with self._lock:
+                    self._messages.extendleft(reversed(surplus))
+                    self._weight += sum(weight for _, weight in surplus)
+                    self.forgotten += len(self._surplus(_UNWRITTEN * self._memory))
+                raise
 
     def messages(self) -> list[dict[str, object]]:
         """What is kept, oldest first; at first sight a copy, the messages themselves are shared."""
@@ -80,6 +94,8 @@ class RunLog:
             if self._part is not None:
                 self._part.replace(self._copy)
                 self._part = None
+        if self.forgotten:
+            _log.warning("%d messages are not in %s: it could not be written for a while", self.forgotten, self._copy)
 
     def clear(self) -> None:
         """Forget everything and touch no file: in a forked process, whose parent keeps the log."""
@@ -90,12 +106,12 @@ class RunLog:
         self._part = None
         self._copy = None
 
-    def _surplus(self) -> list[dict[str, object]]:
+    def _surplus(self, bound: int) -> list[tuple[dict[str, object], int]]:
         surplus = []
-        while self._weight > self._memory and self._messages:
+        while self._weight > bound and self._messages:
             message, weight = self._messages.popleft()
             self._weight -= weight
-            surplus.append(message)
+            surplus.append((message, weight))
         return surplus
 
     def _write(self, messages: list[dict[str, object]]) -> None:
@@ -103,5 +119,13 @@ class RunLog:
         if self._part is None:
             self._copy.parent.mkdir(parents=True, exist_ok=True)
             self._part = part_path(self._copy)
-        with self._part.open("ab") as file:
-            file.writelines(encode_line(message) for message in messages)
+        lines = memoryview(b"".join(encode_line(message) for message in messages))
+        with self._part.open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                while lines:
+                    lines = lines[file.write(lines) :]
+            except OSError:
+                # Of what is tried again, half must not be there already.
+                file.truncate(end)
+                raise

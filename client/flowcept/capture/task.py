@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from flowcept.capture.context import current_session, current_task, leave_task
 from flowcept.capture.session import CaptureSession
-from flowcept.plain import Plainer
+from flowcept.plain import Plainer, plain
 from flowcept.vocabulary import Status
 
 _ERROR_TEXT = 20_000  # characters
 
-_PLAIN_FIELDS = ("used", "generated", "custom_metadata", "data", "tags", "stdout", "stderr")
+_PLAIN_ALREADY = ("telemetry_at_start", "telemetry_at_end")
 
 
 def error_text(error: BaseException) -> str:
@@ -95,10 +95,10 @@ class FlowceptTask:
         self._plainer = Plainer()
         self._message: dict[str, Any] = {}
         self._telemetry = capture_telemetry is not False
-        self._task_id = task_id
-        self._agent_id = agent_id
-        self._workflow_id = workflow_id or (session.workflow_id if session is not None else None)
-        self._campaign_id = campaign_id or (session.campaign_id if session is not None else None)
+        self._task_id = _identifier(task_id)
+        self._agent_id = _identifier(agent_id)
+        self._workflow_id = _identifier(workflow_id) or (session.workflow_id if session is not None else None)
+        self._campaign_id = _identifier(campaign_id) or (session.campaign_id if session is not None else None)
         if session is None:
             return
         if self._task_id is None:
@@ -125,7 +125,8 @@ class FlowceptTask:
             started_at=session.clock() if started_at is None else started_at,
             telemetry_at_start=session.snapshot() if self._telemetry else None,
         )
-        if generated or ended_at or stdout or stderr is not None:
+        has_outputs = bool(generated) if isinstance(generated, Mapping) else generated is not None
+        if has_outputs or ended_at is not None or stdout is not None or stderr is not None:
             self.end(generated, ended_at, stdout, stderr, status=status)
         elif status is not None:
             self._put(status=status)
@@ -158,7 +159,7 @@ class FlowceptTask:
         if self._telemetry:
             self._put(telemetry_at_end=session.snapshot())
         known = self._message.get("custom_metadata")
-        if custom_metadata and isinstance(known, dict):
+        if isinstance(custom_metadata, Mapping) and isinstance(known, dict):
             custom_metadata = {**known, **custom_metadata}
         if status is None:
             status = Status.ERROR if stderr else Status.FINISHED
@@ -214,13 +215,19 @@ class FlowceptTask:
         for name, given in fields.items():
             if given is None:
                 continue
-            value = given
-            if name == "status":
-                value = given.value if isinstance(given, Status) else str(given)
-            elif name in _PLAIN_FIELDS:
-                value = self._plainer.value(dict(given) if isinstance(given, Mapping) else given)
-            self._message[name] = value
+            # Whatever the user gives, identifiers too: a message that is not plain could be neither sent nor kept.
+            if type(given) is Status:
+                self._message[name] = given.value
+            elif type(given) is float or name in _PLAIN_ALREADY:
+                self._message[name] = given
+            else:
+                self._message[name] = self._plainer.value(given)
 
     def _hand_over(self, session: CaptureSession) -> None:
         self._has_ended = True
         session.emit(self._message, self._plainer.weight)
+
+
+def _identifier(given: object) -> str | None:
+    """An identifier as text, where something else was given, a UUID say."""
+    return None if given is None else str(plain(given))

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Unpack
 
+from flowcept.checks import text
 from flowcept.db._base import ServiceBound
 from flowcept.db._blob_object import BlobObject
-from flowcept.db._messages import blob_fields, object_fields, text, version_number
+from flowcept.db._messages import blob_fields, object_fields, version_number
 from flowcept.db._options import SaveConditions, SaveOptions
 from flowcept.db._payload import ServicePayloads, payload_source
 from flowcept.errors import NotFoundError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flowcept.checks import text
 from flowcept.codec import decode_document, decode_timestamp, encode_document
 from flowcept.errors import wrong_type
 from flowcept.v1 import blob_object_pb2
@@ -68,21 +69,6 @@ def object_fields(
             raise wrong_type("custom_metadata", custom_metadata, "a dictionary")
         fields.custom_metadata.CopyFrom(encode_document(custom_metadata, "custom_metadata"))
     return fields
-
-
-def text(field: str, value: object) -> str:
-    """The value, which must be a string that can travel.
-
-    Raises:
-        InvalidArgumentError: It is not.
-    """
-    if not isinstance(value, str):
-        raise wrong_type(field, value, "a string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise wrong_type(field, value, "valid Unicode, without lone surrogates") from None
-    return value
 
 
 def version_number(field: str, value: object) -> int | None:

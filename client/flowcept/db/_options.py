@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from flowcept.db._messages import object_fields, text, version_number
+from flowcept.checks import text
+from flowcept.db._messages import object_fields, version_number
 from flowcept.errors import InvalidArgumentError
 from flowcept.transport import Progress
 from flowcept.v1 import blob_store_service_pb2 as pb

@@ -7,8 +7,8 @@ import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+from flowcept.checks import text
 from flowcept.db._blob_object import BlobObject
-from flowcept.db._messages import text
 from flowcept.errors import InvalidArgumentError, shorten
 from flowcept.transport import (
     Connection,

@@ -31,10 +31,13 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "unsent", "w")
 
 
-def make_buffer(spool: Spool, publisher: RecordingPublisher | None, **given: Any) -> MessageBuffer:
+def make_buffer(
+    spool: Spool, publisher: RecordingPublisher | None, run_log: RunLog | None = None, **given: Any
+) -> MessageBuffer:
     settings = CaptureSettings(**{"flush_interval": LONG, "buffer_size": 10, **given})
     outlet = None if publisher is None else Outlet(publisher.open)
-    return MessageBuffer(settings=settings, spool=spool, run_log=RunLog(1 << 20, None), outlet=outlet)
+    log = RunLog(1 << 20, None) if run_log is None else run_log
+    return MessageBuffer(settings=settings, spool=spool, run_log=log, outlet=outlet)
 
 
 def append(buffer: MessageBuffer, count: int, first: int = 0, weight: int = 10_000) -> None:
@@ -229,6 +232,16 @@ def test_offline_nothing_is_published_and_the_log_has_all(spool: Spool) -> None:
 
     assert numbers(buffer.messages()) == list(range(30))
     assert buffer.close(PATIENCE).files == ()
+
+
+def test_offline_the_memory_is_bounded_and_the_file_has_all(spool: Spool, tmp_path: Path) -> None:
+    log = RunLog(100_000, tmp_path / "buffer.jsonl")
+    buffer = make_buffer(spool, None, log)
+    append(buffer, 100)
+
+    assert len(log._messages) <= 20
+    log.finish()
+    assert numbers(list(read_messages(tmp_path / "buffer.jsonl"))) == list(range(100))
 
 
 def test_many_threads_lose_nothing(spool: Spool, publisher: RecordingPublisher) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flowcept.capture.controller import Flowcept
 from flowcept.capture.task import FlowceptTask
 from flowcept.config import ClientSettings
 from flowcept.errors import InvalidArgumentError, PreconditionError, UnsupportedError
+from flowcept.jsonlines import read_messages
 from tests.support.publishing import RecordingPublisher
 from tests.unit.capture.conftest import make_settings
 
@@ -191,6 +193,23 @@ def test_a_run_describes_user_host_and_code(publisher: RecordingPublisher, tmp_p
             described |= message
     assert described["sys_name"]
     assert len(described["code_repository"]["sha"]) == 40
+
+
+@pytest.mark.parametrize("field", ["workflow_id", "campaign_id"])
+@pytest.mark.parametrize("value", [uuid.UUID(int=1), 5, "\udcff"])
+def test_an_identifier_that_is_no_text_is_refused(settings: ClientSettings, field: str, value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=field):
+        Flowcept(settings=settings, **{field: value})
+
+
+def test_a_workflow_may_have_any_text_as_its_identifier(publisher: RecordingPublisher, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, buffer_file={"append_workflow_id_to_path": True})
+    with Flowcept(workflow_id="a/b", settings=settings, publisher=publisher.open):
+        pass
+
+    assert Flowcept.read_buffer_file(settings.buffer_file.path, consolidate=True, workflow_id="a/b") == list(
+        read_messages(tmp_path / "buffer_a%2Fb.jsonl")
+    )
 
 
 def test_another_interceptor_is_not_offered() -> None:

@@ -34,6 +34,16 @@ def test_every_iteration_is_a_task_of_one_group(kind: type[Any], captured: Captu
     }
 
 
+def test_results_without_a_name_get_one(captured: Captured) -> None:
+    loop = FlowceptLoop(2)
+    for item in loop:
+        loop.end_iter(0.5 if item else None)  # type: ignore[arg-type]  # a user may do it all the same
+
+    first, second = captured()
+    assert "generated" not in first
+    assert second["generated"] == {"arg_0": 0.5}
+
+
 def test_an_iteration_is_the_parent_of_tasks_within_it(captured: Captured) -> None:
     loop: FlowceptLoop[int] = FlowceptLoop(2)
     for _ in loop:

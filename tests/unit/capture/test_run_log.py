@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from flowcept.capture.run_log import RunLog
 from flowcept.jsonlines import read_messages
+from tests.support.disks import small_file_system
 
 
-def fill(log: RunLog, count: int, weight: int = 100) -> list[dict[str, object]]:
-    messages: list[dict[str, object]] = [{"number": number} for number in range(count)]
+def fill(log: RunLog, count: int, weight: int = 100, **fields: object) -> list[dict[str, object]]:
+    messages: list[dict[str, object]] = [{"number": number, **fields} for number in range(count)]
     for message in messages:
         log.append(message, weight)
     return messages
@@ -63,3 +68,38 @@ def test_a_run_without_messages_leaves_the_file_alone(tmp_path: Path) -> None:
     RunLog(1 << 20, path).finish()
 
     assert path.read_text() == "before\n"
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose disk has room for two pages, until its file `filler` is deleted."""
+    with small_file_system(tmp_path / "disk", mib=1) as disk:
+        (disk / "filler").write_bytes(b"x" * ((1 << 20) - 2 * 4096))
+        yield disk
+
+
+def test_what_a_full_disk_does_not_take_is_written_whole_when_it_has_room(full_disk: Path) -> None:
+    log = RunLog(500, full_disk / "buffer.jsonl")
+    messages = fill(log, 20, pad="x" * 1000)
+    with pytest.raises(OSError, match="No space"):
+        log.relieve()
+    assert log.messages() == messages
+
+    (full_disk / "filler").unlink()
+    log.relieve()
+    log.finish()
+
+    assert list(read_messages(full_disk / "buffer.jsonl")) == messages
+
+
+def test_a_disk_that_stays_full_does_not_take_the_memory(full_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = RunLog(500, full_disk / "buffer.jsonl")
+    messages = fill(log, 100, pad="x" * 1000)
+    with pytest.raises(OSError, match="No space"):
+        log.relieve()
+
+    assert log.messages() == messages[-20:]
+    (full_disk / "filler").unlink()
+    with caplog.at_level(logging.WARNING):
+        log.finish()
+    assert "80 messages are not in" in caplog.text

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from bson import ObjectId
 
 from flowcept.capture.context import get_current_context_task_id
 from flowcept.capture.controller import Flowcept
 from flowcept.capture.task import FlowceptTask
+from flowcept.jsonlines import decode_line, encode_line
 from flowcept.vocabulary import Status
 
 Captured = Callable[[], list[dict[str, Any]]]
@@ -37,6 +43,32 @@ def test_inputs_are_as_they_were_at_the_start(captured: Captured) -> None:
         used["items"].append(3)
 
     assert captured()[0]["used"] == {"items": [1, 2]}
+
+
+def test_whatever_is_given_the_message_can_be_sent_and_kept(captured: Captured) -> None:
+    workflow = uuid.UUID(int=7)
+    found = ObjectId("507f1f77bcf86cd799439011")
+    with FlowceptTask(
+        task_id=workflow,  # type: ignore[arg-type]  # what a user may do all the same
+        workflow_id=workflow,  # type: ignore[arg-type]  # likewise
+        activity_id=Path("train.py"),  # type: ignore[arg-type]  # likewise
+        used={"document": found},
+        started_at=Decimal("1.5"),  # type: ignore[arg-type]  # likewise
+        hostname="\udcff",
+    ) as task:
+        task.end(generated=np.zeros(3))  # type: ignore[arg-type]  # likewise
+
+    [message] = captured()
+    assert (message["task_id"], task.get_id(), task.get_workflow_id()) == (str(workflow),) * 3
+    assert (message["activity_id"], message["hostname"]) == ("train.py", "\\udcff")
+    assert decode_line(encode_line(message), "here") == message
+    assert message["used"] == {"document": found}
+
+
+def test_results_that_are_an_array_end_a_task_at_once(captured: Captured) -> None:
+    FlowceptTask(activity_id="a", generated=np.zeros(3))  # type: ignore[arg-type]  # a user may do it all the same
+
+    assert captured()[0]["generated"] == [0.0, 0.0, 0.0]
 
 
 def test_an_exception_is_the_error_of_the_task_and_goes_on(captured: Captured) -> None:
