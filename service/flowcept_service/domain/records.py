@@ -63,8 +63,10 @@ class EncodedRecord(NamedTuple):
 
     data: bytes
     """The record as BSON, of at most ``domain.limits.MAX_RECORD_BYTES``."""
+    shown: bytes
+    """The same as readers are shown it: see ``domain.merge_state``."""
     marks: Mapping[str, Any]
-    """Its top-level fields by which it is found, and its events are: at least the ``MARKS`` that it has."""
+    """Its top-level fields by which it is found, and its events are: the ``MARKS``, at least those that it has."""
 
 
 Merge = Callable[[Document | None], EncodedRecord]

@@ -14,7 +14,7 @@ def record_draft(
     collection: Collection, record_id: str, action: EventAction, record: EncodedRecord, now: datetime
 ) -> EventDraft:
     """The event of a change to a record."""
-    data, marks = record
+    _, shown, marks = record
     # By position: every message of a batch makes one, and names cost as much as the rest.
     return EventDraft(
         RECORD_KINDS[collection],
@@ -26,7 +26,7 @@ def record_draft(
         "",
         0,
         now,
-        visible_bson(data),
+        shown,
     )
 
 

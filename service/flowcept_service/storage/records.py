@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowcept_service.domain.limits import check_record_size
+from flowcept_service.domain.merge_state import MERGE_STATE, visible_bson
 from flowcept_service.domain.records import MARKS, Collection, Document, EncodedRecord
 from flowcept_service.storage.documents import encode_document
 
@@ -15,4 +16,5 @@ def encode_record(collection: Collection, record: Document) -> EncodedRecord:
     """
     data = encode_document(record)
     check_record_size(data)
-    return EncodedRecord(data, {name: record[name] for name in MARKS[collection] if name in record})
+    marks = {name: record[name] for name in MARKS[collection] if name in record}
+    return EncodedRecord(data, visible_bson(data) if MERGE_STATE in record else data, marks)

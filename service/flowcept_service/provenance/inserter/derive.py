@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from flowcept_service.domain.records import Document
@@ -12,33 +11,31 @@ from flowcept_service.provenance.inserter.times import to_milliseconds
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
-_PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "cpu": {
-            "percent_all_diff": ("percent_all",),
-            "user_time_diff": ("times_avg", "user"),
-            "system_time_diff": ("times_avg", "system"),
-            "idle_time_diff": ("times_avg", "idle"),
-        },
-        "memory": {
-            "used_mem_diff": ("virtual", "used"),
-            "percent_diff": ("virtual", "percent"),
-            "swap_used_diff": ("swap", "used"),
-        },
-        "disk": {
-            "read_bytes_diff": ("io_sum", "read_bytes"),
-            "write_bytes_diff": ("io_sum", "write_bytes"),
-            "read_count_diff": ("io_sum", "read_count"),
-            "write_count_diff": ("io_sum", "write_count"),
-        },
-        "network": {
-            "bytes_sent_diff": ("netio_sum", "bytes_sent"),
-            "bytes_recv_diff": ("netio_sum", "bytes_recv"),
-            "packets_sent_diff": ("netio_sum", "packets_sent"),
-            "packets_recv_diff": ("netio_sum", "packets_recv"),
-        },
-    }
-)
+_PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "cpu": {
+        "percent_all_diff": ("percent_all",),
+        "user_time_diff": ("times_avg", "user"),
+        "system_time_diff": ("times_avg", "system"),
+        "idle_time_diff": ("times_avg", "idle"),
+    },
+    "memory": {
+        "used_mem_diff": ("virtual", "used"),
+        "percent_diff": ("virtual", "percent"),
+        "swap_used_diff": ("swap", "used"),
+    },
+    "disk": {
+        "read_bytes_diff": ("io_sum", "read_bytes"),
+        "write_bytes_diff": ("io_sum", "write_bytes"),
+        "read_count_diff": ("io_sum", "read_count"),
+        "write_count_diff": ("io_sum", "write_count"),
+    },
+    "network": {
+        "bytes_sent_diff": ("netio_sum", "bytes_sent"),
+        "bytes_recv_diff": ("netio_sum", "bytes_recv"),
+        "packets_sent_diff": ("netio_sum", "packets_sent"),
+        "packets_recv_diff": ("netio_sum", "packets_recv"),
+    },
+}
 """The parts of the summary, with the path in the snapshots from which each figure is taken: its end minus its start."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import platform
 import socket
-from types import MappingProxyType
 
 from flowcept_service.domain.records import Collection
 from flowcept_service.provenance.inserter.settings import Defaults
@@ -19,13 +18,11 @@ def host_defaults() -> Defaults:
     user = _user()
     task = {"hostname": socket.gethostname(), "node_name": platform.node(), "login_name": user}
     workflow = {"sys_name": platform.system(), "user": user}
-    return MappingProxyType(
-        {
-            Collection.TASKS: MappingProxyType(_known(task)),
-            Collection.WORKFLOWS: MappingProxyType(_known(workflow)),
-            Collection.AGENTS: MappingProxyType(_known({"user": user})),
-        }
-    )
+    return {
+        Collection.TASKS: _known(task),
+        Collection.WORKFLOWS: _known(workflow),
+        Collection.AGENTS: _known({"user": user}),
+    }
 
 
 def _known(facts: dict[str, str]) -> dict[str, str]:

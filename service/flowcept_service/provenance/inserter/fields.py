@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import Any
 
 from flowcept.errors import InvalidArgumentError, Reason, shorten
@@ -18,9 +17,7 @@ from flowcept_service.domain.records import Collection
 from flowcept_service.provenance.inserter.documents import check_mapping, check_value
 from flowcept_service.provenance.inserter.times import as_date, as_seconds
 
-STATUSES: Mapping[str, int] = MappingProxyType(
-    {"UNKNOWN": 0, "SUBMITTED": 1, "WAITING": 2, "RUNNING": 3, "FINISHED": 4, "ERROR": 5}
-)
+STATUSES: Mapping[str, int] = {"UNKNOWN": 0, "SUBMITTED": 1, "WAITING": 2, "RUNNING": 3, "FINISHED": 4, "ERROR": 5}
 """Every status with its place in a life; what comes later in it wins when nothing else decides."""
 
 FINAL_STATUSES = frozenset({"FINISHED", "ERROR"})
@@ -134,111 +131,103 @@ def _fields(accept: Accept, *names: str) -> dict[str, Accept]:
 
 
 def _merging(**fields: Merging) -> Mapping[str, Merging]:
-    return MappingProxyType(fields)
+    return fields
 
 
-_SOUND_TYPES: Mapping[Accept, type] = MappingProxyType({accept_text: str, accept_mapping: dict, accept_arguments: dict})
+_SOUND_TYPES: Mapping[Accept, type] = {accept_text: str, accept_mapping: dict, accept_arguments: dict}
 """What accepts a sound value of a type as it is."""
 
 
 def _plain(accept: Mapping[str, Accept]) -> Mapping[str, type]:
-    return MappingProxyType({field: _SOUND_TYPES[by] for field, by in accept.items() if by in _SOUND_TYPES})
+    return {field: _SOUND_TYPES[by] for field, by in accept.items() if by in _SOUND_TYPES}
 
 
 _RESERVED = _fields(refuse_reserved, "_id", MERGE_STATE)
 _TELEMETRY = ("telemetry_at_start", "telemetry_at_end")
 
-SCHEMAS: Mapping[Collection, Schema] = MappingProxyType(
-    {
-        Collection.TASKS: Schema(
-            accept=MappingProxyType(
-                _RESERVED
-                | _fields(check_identifier, "task_id", "workflow_id", "campaign_id", "parent_task_id", "activity_id")
-                | _fields(check_identifier, "group_id", "agent_id", "source_agent_id")
-                | _fields(accept_text, "subtype", "user", "workflow_name", "adapter_id", "environment_id", "mq_host")
-                | _fields(accept_text, "hostname", "node_name", "login_name", "public_ip", "private_ip", "address")
-                | _fields(as_date, "submitted_at", "started_at", "ended_at", "registered_at", "utc_timestamp")
-                | _fields(accept_arguments, "used", "generated", "custom_metadata")
-                | _fields(accept_mapping, *_TELEMETRY)
-                | _fields(accept_anything, "data", "stdout", "stderr")
-                | _fields(accept_labels, "tags", "dependencies", "dependents")
-                | _fields(accept_status, "status")
-            ),
-            merging=_merging(
-                submitted_at=Merging.EARLIEST,
-                started_at=Merging.EARLIEST,
-                registered_at=Merging.EARLIEST,
-                ended_at=Merging.LATEST,
-                utc_timestamp=Merging.LATEST,
-                used=Merging.BY_KEY,
-                generated=Merging.BY_KEY,
-                custom_metadata=Merging.BY_KEY,
-                telemetry_at_start=Merging.BY_KEY,
-                telemetry_at_end=Merging.BY_KEY,
-                tags=Merging.UNION,
-                dependencies=Merging.UNION,
-                dependents=Merging.UNION,
-                status=Merging.STATUS,
-            ),
-            # Not registered_at: the service gives it, so it says when a message arrived and not how late it is.
-            evidence=("utc_timestamp", "submitted_at", "started_at", "ended_at"),
+SCHEMAS: Mapping[Collection, Schema] = {
+    Collection.TASKS: Schema(
+        accept=_RESERVED
+        | _fields(check_identifier, "task_id", "workflow_id", "campaign_id", "parent_task_id", "activity_id")
+        | _fields(check_identifier, "group_id", "agent_id", "source_agent_id")
+        | _fields(accept_text, "subtype", "user", "workflow_name", "adapter_id", "environment_id", "mq_host")
+        | _fields(accept_text, "hostname", "node_name", "login_name", "public_ip", "private_ip", "address")
+        | _fields(as_date, "submitted_at", "started_at", "ended_at", "registered_at", "utc_timestamp")
+        | _fields(accept_arguments, "used", "generated", "custom_metadata")
+        | _fields(accept_mapping, *_TELEMETRY)
+        | _fields(accept_anything, "data", "stdout", "stderr")
+        | _fields(accept_labels, "tags", "dependencies", "dependents")
+        | _fields(accept_status, "status"),
+        merging=_merging(
+            submitted_at=Merging.EARLIEST,
+            started_at=Merging.EARLIEST,
+            registered_at=Merging.EARLIEST,
+            ended_at=Merging.LATEST,
+            utc_timestamp=Merging.LATEST,
+            used=Merging.BY_KEY,
+            generated=Merging.BY_KEY,
+            custom_metadata=Merging.BY_KEY,
+            telemetry_at_start=Merging.BY_KEY,
+            telemetry_at_end=Merging.BY_KEY,
+            tags=Merging.UNION,
+            dependencies=Merging.UNION,
+            dependents=Merging.UNION,
+            status=Merging.STATUS,
         ),
-        Collection.WORKFLOWS: Schema(
-            accept=MappingProxyType(
-                _RESERVED
-                | _fields(check_identifier, "workflow_id", "parent_workflow_id", "campaign_id", "agent_id", "name")
-                | _fields(accept_text, "workflow_description", "subtype", "user", "adapter_id", "environment_id")
-                | _fields(accept_text, "sys_name", "flowcept_version")
-                | _fields(as_seconds, "started_at", "ended_at", "utc_timestamp")
-                | _fields(accept_arguments, "used", "generated", "custom_metadata")
-                | _fields(accept_mapping, "machine_info", "conf", "flowcept_settings", "code_repository")
-                | _fields(accept_anything, "extra_metadata")
-                | _fields(accept_labels, "interceptor_ids", "tags")
-                | _fields(accept_status, "status")
-            ),
-            merging=_merging(
-                started_at=Merging.EARLIEST,
-                ended_at=Merging.LATEST,
-                utc_timestamp=Merging.LATEST,
-                used=Merging.BY_KEY,
-                generated=Merging.BY_KEY,
-                custom_metadata=Merging.BY_KEY,
-                machine_info=Merging.BY_KEY,
-                interceptor_ids=Merging.UNION,
-                tags=Merging.UNION,
-                status=Merging.STATUS,
-            ),
-            evidence=("utc_timestamp", "started_at", "ended_at"),
+        # Not registered_at: the service gives it, so it says when a message arrived and not how late it is.
+        evidence=("utc_timestamp", "submitted_at", "started_at", "ended_at"),
+    ),
+    Collection.WORKFLOWS: Schema(
+        accept=_RESERVED
+        | _fields(check_identifier, "workflow_id", "parent_workflow_id", "campaign_id", "agent_id", "name")
+        | _fields(accept_text, "workflow_description", "subtype", "user", "adapter_id", "environment_id")
+        | _fields(accept_text, "sys_name", "flowcept_version")
+        | _fields(as_seconds, "started_at", "ended_at", "utc_timestamp")
+        | _fields(accept_arguments, "used", "generated", "custom_metadata")
+        | _fields(accept_mapping, "machine_info", "conf", "flowcept_settings", "code_repository")
+        | _fields(accept_anything, "extra_metadata")
+        | _fields(accept_labels, "interceptor_ids", "tags")
+        | _fields(accept_status, "status"),
+        merging=_merging(
+            started_at=Merging.EARLIEST,
+            ended_at=Merging.LATEST,
+            utc_timestamp=Merging.LATEST,
+            used=Merging.BY_KEY,
+            generated=Merging.BY_KEY,
+            custom_metadata=Merging.BY_KEY,
+            machine_info=Merging.BY_KEY,
+            interceptor_ids=Merging.UNION,
+            tags=Merging.UNION,
+            status=Merging.STATUS,
         ),
-        Collection.AGENTS: Schema(
-            accept=MappingProxyType(
-                _RESERVED
-                | _fields(check_identifier, "agent_id", "workflow_id", "campaign_id")
-                | _fields(accept_text, "name", "user", "subtype")
-                | _fields(as_seconds, "registered_at", "utc_timestamp", "started_at", "ended_at")
-                | _fields(accept_arguments, "custom_metadata")
-                | _fields(accept_mapping, "extra_metadata")
-                | _fields(accept_labels, "tags", "interceptor_ids")
-                | _fields(accept_status, "status")
-            ),
-            merging=_merging(
-                registered_at=Merging.EARLIEST,
-                started_at=Merging.EARLIEST,
-                ended_at=Merging.LATEST,
-                utc_timestamp=Merging.LATEST,
-                custom_metadata=Merging.BY_KEY,
-                extra_metadata=Merging.BY_KEY,
-                tags=Merging.UNION,
-                interceptor_ids=Merging.UNION,
-                status=Merging.STATUS,
-            ),
-            # Agents bring registered_at themselves; it is the time of the message.
-            evidence=("utc_timestamp", "registered_at", "started_at", "ended_at"),
+        evidence=("utc_timestamp", "started_at", "ended_at"),
+    ),
+    Collection.AGENTS: Schema(
+        accept=_RESERVED
+        | _fields(check_identifier, "agent_id", "workflow_id", "campaign_id")
+        | _fields(accept_text, "name", "user", "subtype")
+        | _fields(as_seconds, "registered_at", "utc_timestamp", "started_at", "ended_at")
+        | _fields(accept_arguments, "custom_metadata")
+        | _fields(accept_mapping, "extra_metadata")
+        | _fields(accept_labels, "tags", "interceptor_ids")
+        | _fields(accept_status, "status"),
+        merging=_merging(
+            registered_at=Merging.EARLIEST,
+            started_at=Merging.EARLIEST,
+            ended_at=Merging.LATEST,
+            utc_timestamp=Merging.LATEST,
+            custom_metadata=Merging.BY_KEY,
+            extra_metadata=Merging.BY_KEY,
+            tags=Merging.UNION,
+            interceptor_ids=Merging.UNION,
+            status=Merging.STATUS,
         ),
-    }
-)
+        # Agents bring registered_at themselves; it is the time of the message.
+        evidence=("utc_timestamp", "registered_at", "started_at", "ended_at"),
+    ),
+}
 
-PLAIN_FIELDS: Mapping[Collection, Mapping[str, type]] = MappingProxyType(
-    {collection: _plain(schema.accept) for collection, schema in SCHEMAS.items()}
-)
+PLAIN_FIELDS: Mapping[Collection, Mapping[str, type]] = {
+    collection: _plain(schema.accept) for collection, schema in SCHEMAS.items()
+}
 """The fields of each collection that only need to be of some type, for messages that are known to be sound."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from uuid import UUID, uuid5
 
 from flowcept.errors import InvalidArgumentError, Reason, shorten
@@ -11,12 +10,14 @@ from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.records import ID_FIELDS, Collection, Document
 from flowcept_service.provenance.inserter.settings import PrepareContext
 
-KINDS: Mapping[str, Collection] = MappingProxyType(
-    {"task": Collection.TASKS, "workflow": Collection.WORKFLOWS, "agent": Collection.AGENTS}
-)
+KINDS: Mapping[str, Collection] = {
+    "task": Collection.TASKS,
+    "workflow": Collection.WORKFLOWS,
+    "agent": Collection.AGENTS,
+}
 """The values of ``type``, with the collection that such records are kept in."""
 
-KIND_NAMES: Mapping[Collection, str] = MappingProxyType({collection: kind for kind, collection in KINDS.items()})
+KIND_NAMES: Mapping[Collection, str] = {collection: kind for kind, collection in KINDS.items()}
 
 _TASK_MARKS = ("task_id", "activity_id", "group_id", "parent_task_id", "source_agent_id")
 _MESSAGE_NAMESPACE = UUID("6d1b3c7e-2f0a-5b7e-9a43-70c8d5f1e6b2")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from flowcept_service.domain.merge_state import MERGE_STATE
@@ -96,7 +95,9 @@ def _union(value: Any, other: Any) -> list[str]:
     return value if value == other else sorted({*value, *other})
 
 
-_TIMELESS: Mapping[Merging, Callable[[Any, Any], Any]] = MappingProxyType(
-    {Merging.EARLIEST: _earliest, Merging.LATEST: _latest, Merging.UNION: _union}
-)
+_TIMELESS: Mapping[Merging, Callable[[Any, Any], Any]] = {
+    Merging.EARLIEST: _earliest,
+    Merging.LATEST: _latest,
+    Merging.UNION: _union,
+}
 """The mergings in which only the values count."""

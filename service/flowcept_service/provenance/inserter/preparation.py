@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flowcept.errors import InvalidArgumentError, Reason, shorten
@@ -20,7 +19,7 @@ from flowcept_service.provenance.inserter.identity import (
 from flowcept_service.provenance.inserter.settings import InserterSettings, PrepareContext
 from flowcept_service.provenance.inserter.times import as_date
 
-_NOTHING_PLAIN: Mapping[str, type] = MappingProxyType({})
+_NOTHING_PLAIN: Mapping[str, type] = {}
 
 
 class PreparedRecord(NamedTuple):
@@ -58,7 +57,8 @@ def prepare(
         InvalidArgumentError: INVALID_FIELD (wrong type or value, unknown kind), INVALID_IDENTIFIER, INVALID_DOCUMENT
             (what BSON cannot hold); the message and ``field`` in the metadata name the field by its path.
     """
-    if not isinstance(message, Mapping):
+    # Most are plain dicts, and to ask for the abstract class is slow.
+    if type(message) is not dict and not isinstance(message, Mapping):
         raise InvalidArgumentError(
             f"a message is a mapping from field names to values, not {shorten(message)}", reason=Reason.INVALID_DOCUMENT
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Self
 
 from flowcept_service.domain.records import Collection
@@ -46,7 +45,7 @@ class InserterSettings:
     """From where on a task is critical."""
     remove_empty_fields: bool = False
     """Drop None, empty strings, empty lists and empty mappings from messages, at every depth of their mappings."""
-    defaults: Defaults = field(default_factory=lambda: MappingProxyType({}))
+    defaults: Defaults = field(default_factory=dict)
     """Enrichment: fills fields that a record lacks; whatever a client says goes before it. Empty: nothing is filled.
 
     Host, user and git facts are the client's to say; see ``host_defaults`` for a service on the host of its clients.

@@ -59,15 +59,15 @@ class RecordBatch:
     def _merge(self, write: RecordWrite, key: bytes, message_key: bytes) -> WriteOutcome:
         if message_key and message_key in self._seen:
             return WriteOutcome()
-        collection = write.collection
+        collection, record_id, _, merge = write
         row, before, known = self._look_up(collection, key)
         try:
-            record = write.merge(known)
+            record = merge(known)
         except FlowceptError as error:
             return WriteOutcome(error=error)
         self._changes[collection][key] = Change(key, row, before, record.marks, record.data)
         action = EventAction.CREATED if known is None else EventAction.UPDATED
-        self._drafts.append(record_draft(collection, write.record_id, action, record, self._log.now))
+        self._drafts.append(record_draft(collection, record_id, action, record, self._log.now))
         self._message_keys.append(message_key)
         self._seen.add(message_key)
         return WriteOutcome(self._next_sequence + len(self._drafts) - 1)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
+from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.domain.records import (
     ID_FIELDS,
     RECORD_KINDS,
@@ -127,10 +128,8 @@ class LmdbRecordStore:
         for entry, document in entries:
             record_id = document[ID_FIELDS[collection.name]]
             changes.append(Change(text_key(record_id), entry.row, document, {}, b""))
-            deleted = EventAction.DELETED
-            drafts.append(
-                record_draft(collection.name, record_id, deleted, EncodedRecord(entry.data, document), self._log.now)
-            )
+            removed = EncodedRecord(entry.data, visible_bson(entry.data), document)
+            drafts.append(record_draft(collection.name, record_id, EventAction.DELETED, removed, self._log.now))
         collection.apply(txn, changes)
         self._log.append(txn, drafts)
         return len(entries)

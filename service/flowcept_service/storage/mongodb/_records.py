@@ -9,6 +9,7 @@ from typing import Any, Final
 from flowcept.errors import FlowceptError
 from flowcept_service.domain.campaigns import Campaigns, permits
 from flowcept_service.domain.events import EventAction
+from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.domain.records import (
     ID_FIELDS,
     RECORD_KINDS,
@@ -148,7 +149,8 @@ class _DeleteRecords:
             if not permits(self.campaigns, document.get("campaign_id")):
                 continue
             unit.delete(table, record_id)
-            removed = EncodedRecord(encode_document(document), document)
+            data = encode_document(document)
+            removed = EncodedRecord(data, visible_bson(data), document)
             unit.event(record_draft(self.collection, record_id, EventAction.DELETED, removed, unit.now))
             deleted += 1
         return deleted
