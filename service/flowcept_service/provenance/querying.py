@@ -10,8 +10,9 @@ from flowcept.errors import Reason, ResourceExhaustedError
 from flowcept_service.domain.merge_state import visible_bson
 from flowcept_service.query import FilterLimits, Lane, Query, QueryBudget
 
-FIRST_BATCH_BYTES = 16 << 10
-"""The first results are sent as soon as there are so many bytes of them."""
+FIRST_BATCH_BYTES = 128 << 10
+"""The first results are sent as soon as there are so many bytes of them: a small query takes one message, for each one
+costs as much as finding dozens of documents."""
 
 MAX_BATCH_BYTES = 1 << 20
 """Batches grow up to so many bytes; a result that is larger goes alone."""
