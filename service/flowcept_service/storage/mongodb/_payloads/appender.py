@@ -20,8 +20,10 @@ from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES, CHU
 from flowcept_service.storage.mongodb._payloads.chunks import BATCH_CHUNKS, ChunkCollection, cut
 from flowcept_service.storage.mongodb._payloads.staging import StagingRows
 
-_LEFT_UNDER_WAY: Final = 2
-"""Inserts that may go on while the caller gathers what comes next: enough for the database to have work meanwhile."""
+_LEFT_UNDER_WAY: Final = 1
+"""Inserts that may go on while the caller gathers what comes next, so that the database has work meanwhile. More would
+be too much for a sender that waits until what it has sent is staged (the contract says how much that may be): the row
+counts them when the next bytes come."""
 
 
 @dataclass(frozen=True, slots=True)
