@@ -16,7 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowcept.db import DBAPI
-from flowcept.errors import DeadlineError, IntegrityError, NotFoundError, PreconditionError, Reason
+from flowcept.errors import (
+    DeadlineError,
+    IntegrityError,
+    InvalidArgumentError,
+    NotFoundError,
+    PreconditionError,
+    Reason,
+)
 from tests.client.conftest import Connect
 from tests.client.fake_blob_store import FakeBlobStore, serving
 from tests.support.conditions import PATIENCE
@@ -154,6 +161,34 @@ def test_two_processes_do_not_write_one_part_file(fake: DBAPI, tmp_path: Path) -
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(PreconditionError, match="another process"):
             fake.get_blob_object("x").save_to(target)
+
+
+def test_a_part_file_that_another_process_completes_meanwhile_is_left_to_it(
+    fake: DBAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "copy.bin"
+    part_of(path).write_bytes(PAYLOAD)
+    lock = fcntl.flock
+
+    def complete_and_lock(file: int, operation: int) -> None:
+        if not path.exists():
+            part_of(path).rename(path)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", complete_and_lock)
+    fake.get_blob_object("x").save_to(path)
+
+    assert path.read_bytes() == PAYLOAD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_is_refused_before_anything_is_fetched(fake: DBAPI, store: FakeBlobStore, tmp_path: Path) -> None:
+    blob = fake.get_blob_object("x")
+    for path in (tmp_path, Path()):
+        with pytest.raises(InvalidArgumentError, match="a directory"):
+            blob.save_to(path)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_service_that_falls_silent_is_left(store: FakeBlobStore, connect: Connect) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowcept.buffer_file import data_frame
+from flowcept.checks import text
 from flowcept.codec import decode_document, encode_document
 from flowcept.db._base import ServiceBound
 from flowcept.errors import InvalidArgumentError, PreconditionError, Reason, shorten
@@ -198,33 +199,41 @@ def query_request(
     Raises:
         InvalidArgumentError: INVALID_FILTER: an argument is wrong; INVALID_DOCUMENT, with the path of the culprit.
     """
-    if collection not in _COLLECTIONS:
+    if not isinstance(collection, str) or collection not in _COLLECTIONS:
         raise _wrong("collection", collection, f"one of {', '.join(_COLLECTIONS)}")
     request = pb.QueryRequest(
         collection=_COLLECTIONS[collection], limit=_count("limit", limit), skip=_count("skip", skip)
     )
     if filter is not None:
         request.filter.CopyFrom(encode_document(_mapping("filter", filter), "filter"))
-    for item in sort or ():
+    for item in _many("sort", sort, "a list of pairs"):
         field, direction = _pair("sort", item)
         if direction not in (1, -1):
             raise _wrong("sort", item, "pairs of a field and 1 or -1")
         request.sort.add(field=field, descending=direction == -1)
-    for pair in aggregation or ():
+    for pair in _many("aggregation", aggregation, "a list of pairs"):
         operator, aggregated = _pair("aggregation", pair)
         if operator not in _OPERATORS or not isinstance(aggregated, str):
             raise _wrong("aggregation", pair, f"pairs of an operator ({', '.join(_OPERATORS)}) and a field")
         request.aggregations.add(operator=_OPERATORS[operator], field=aggregated)
     if projection is None:
         return request
-    if isinstance(projection, str):
-        raise _wrong("projection", projection, "a list of field names or a dictionary")
+    names = _many("projection", projection, "a list of field names or a dictionary", may_be_mapping=True)
     if aggregation:
-        request.group_by.extend(projection)
+        request.group_by.extend(text("projection", name) for name in names)
     else:
-        fields = projection if isinstance(projection, Mapping) else dict.fromkeys(projection, 1)
+        fields = projection if isinstance(projection, Mapping) else {text("projection", name): 1 for name in names}
         request.projection.CopyFrom(encode_document(fields, "projection"))
     return request
+
+
+def _many(field: str, values: object, wanted: str, *, may_be_mapping: bool = False) -> Iterable[Any]:
+    if values is None:
+        return ()
+    is_one = isinstance(values, str) or (isinstance(values, Mapping) and not may_be_mapping)
+    if is_one or not isinstance(values, Iterable):
+        raise _wrong(field, values, wanted)
+    return values
 
 
 def _mapping(field: str, value: object) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from flowcept.checks import items
 from flowcept.db._queries import QueryMethods
 from flowcept.errors import InvalidArgumentError, shorten, wrong_type
 from flowcept.plain import PlainLimits, plain
@@ -68,8 +69,10 @@ class RecordMethods(QueryMethods):
             How many were stored, and which were rejected, by index, with reason and field.
 
         Raises:
+            InvalidArgumentError: ``messages`` are not many.
             FlowceptError: The service cannot be reached, has no room, ...; what was done before is durable.
         """
+        items("messages", messages, "a list of records or dictionaries")
         return publish(self.connection, self._plain_messages(messages), progress=progress)
 
     def delete_workflow_data(self, workflow_id: str) -> dict[str, int]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flowcept.checks import text, texts
 from flowcept.db._queries import Filter, QueryMethods
-from flowcept.errors import InvalidArgumentError, Reason, shorten
 
 
 class SummaryMethods(QueryMethods):
@@ -101,14 +101,7 @@ class SummaryMethods(QueryMethods):
             InvalidArgumentError: ``fields`` is no list of paths.
             FlowceptError: As ``iter_query``.
         """
-        if isinstance(fields, str) or not all(isinstance(path, str) for path in fields):
-            raise InvalidArgumentError(
-                f"fields is {shorten(fields)}; it must be a list of field paths",
-                reason=Reason.INVALID_FILTER,
-                field="fields",
-                value=shorten(fields),
-            )
-        wanted = dict.fromkeys((x_field, "task_id", "activity_id", *fields))
+        wanted = dict.fromkeys((text("x_field", x_field), "task_id", "activity_id", *texts("fields", fields)))
         rows: list[dict[str, Any]] = []
         # BSON sorts what is absent first, and with a limit that would be all that comes.
         for condition in ({x_field: {"$ne": None}}, {x_field: None}):

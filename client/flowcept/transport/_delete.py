@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowcept.checks import text
 from flowcept.transport._connection import Connection
 from flowcept.v1 import provenance_service_pb2 as pb
 
@@ -37,5 +38,5 @@ def delete_consumer(connection: Connection, consumer: str) -> int:
         NotFoundError: CONSUMER_NOT_FOUND.
         InvalidArgumentError: The name is not valid.
     """
-    request = pb.DeleteConsumerRequest(consumer=consumer)
+    request = pb.DeleteConsumerRequest(consumer=text("consumer", consumer))
     return connection.call_unrepeatable(lambda stubs: stubs.provenance.DeleteConsumer, request).sequence

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from flowcept.errors import IntegrityError, PreconditionError, shorten
+from flowcept.errors import IntegrityError, InvalidArgumentError, PreconditionError, shorten
 from flowcept.framing import Piece
 from flowcept.transport._connection import Connection
 from flowcept.transport._digest import Digest
@@ -37,10 +37,13 @@ def download_to_file(
 
     Raises:
         IntegrityError: The bytes are not those of the version; the part file is removed.
+        InvalidArgumentError: ``path`` is a directory.
         PreconditionError: Another process is downloading the same content to the same path.
         FlowceptError: As ``BlobStore.Download`` documents.
         OSError: The file cannot be written.
     """
+    if path.is_dir() or not path.name:
+        raise InvalidArgumentError(f"path is {shorten(str(path))}, a directory; give a file in it", field="path")
     request = pb.GetObjectRequest(object_id=object_id, version=version)
     wanted = connection.call(lambda stubs: stubs.blobs.GetObject, request).object
     part = path.with_name(f"{path.name}.{wanted.data_sha256[:_NAME_DIGITS]}.part")
@@ -60,15 +63,19 @@ def download_to_file(
 
 @contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
-    # "a" neither truncates nor fails; a file opened this way can be read, and is written at its end.
-    with part.open("a+b", buffering=0) as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PreconditionError(
-                f"another process is downloading to {shorten(str(part))}; wait for it, or choose another path"
-            ) from None
-        yield file
+    while True:
+        # "a" neither truncates nor fails; a file opened this way can be read, and is written at its end.
+        with part.open("a+b", buffering=0) as file:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PreconditionError(
+                    f"another process is downloading to {shorten(str(part))}; wait for it, or choose another path"
+                ) from None
+            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                yield file
+                return
+        # Since it was opened, another process has completed it and given it its name.
 
 
 def _count(file: IO[bytes], digest: Digest, size: int) -> None:

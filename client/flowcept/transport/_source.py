@@ -16,6 +16,8 @@ from flowcept.framing import Piece
 from flowcept.transport._pipe import PipeWriter, written
 from flowcept.transport._window import Window
 
+_TEXT_MODE = "it is open in text mode: open the file in binary mode ('rb')"
+
 Confirm = Callable[[], int]
 """Asks the service how many bytes of the upload are staged durably."""
 
@@ -123,6 +125,8 @@ class SeekableSource:
             piece = self._file.read(min(self._piece_size, self.size - position))
             if not piece:
                 raise _shrunk(shorten(self._file), self.size, position)
+            if isinstance(piece, str):  # a wrapper, as of a temporary file, does not tell
+                raise _refused(self._file, _TEXT_MODE)
             yield piece
             position += len(piece)
 
@@ -167,10 +171,10 @@ def as_source(value: object, piece_size: int) -> PayloadSource:
     """
     if isinstance(value, bytes | bytearray | memoryview | mmap.mmap):
         return BufferSource(_flat(value), piece_size)
+    if isinstance(value, io.TextIOBase):
+        raise _refused(value, _TEXT_MODE)
     if isinstance(value, os.PathLike):
         return _path_source(Path(os.fspath(value)), piece_size)
-    if isinstance(value, io.TextIOBase):
-        raise _refused(value, "it is open in text mode: open the file in binary mode ('rb')")
     if isinstance(value, str):
         raise _refused(value, "a str is neither bytes nor a path: use pathlib.Path(...) for a file, .encode() for text")
     if isinstance(value, dict | list | tuple | set | frozenset):

@@ -10,6 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from flowcept.checks import items, text, texts, whole_number
 from flowcept.codec import encode_document
 from flowcept.errors import (
     FlowceptError,
@@ -18,6 +19,7 @@ from flowcept.errors import (
     ResourceExhaustedError,
     UnauthenticatedError,
     shorten,
+    wrong_type,
 )
 from flowcept.transport._connection import Connection
 from flowcept.transport._event import WIRE_KINDS, Event, EventKind
@@ -29,6 +31,8 @@ Start = int | Literal["latest", "earliest"]
 """Where to start: behind a sequence (0: the very first event), or at an end of the log."""
 
 _EDGES: Mapping[object, pb.LogEdge] = {"latest": pb.LOG_EDGE_LATEST, "earliest": pb.LOG_EDGE_EARLIEST}
+_SEQUENCES = 1 << 64
+_MEMBERS = 1 << 31
 _MIN_HEARTBEAT = 0.1  # seconds; the service refuses less
 
 
@@ -94,9 +98,11 @@ def subscribe(
     Raises:
         InvalidArgumentError: An argument is wrong.
     """
-    request = pb.SubscribeRequest(consumer=consumer, omit_documents=omit_documents)
+    request = pb.SubscribeRequest(consumer=text("consumer", consumer), omit_documents=bool(omit_documents))
     _put_start(request, start)
     _put_selection(request, EventSelection() if selection is None else selection)
+    if not isinstance(heartbeat, int | float) or math.isnan(heartbeat):
+        raise wrong_type("heartbeat", heartbeat, "a number of seconds")
     interval = max(_MIN_HEARTBEAT, min(heartbeat, connection.settings.idle_timeout / 3))
     request.heartbeat_interval.FromTimedelta(timedelta(seconds=interval))
     return Subscription(connection, request)
@@ -107,9 +113,11 @@ def acknowledge(connection: Connection, consumer: str, sequence: int) -> int:
 
     Raises:
         OutOfRangeError: SEQUENCE_NOT_REACHED: the log does not reach that far.
-        InvalidArgumentError: The name is not valid.
+        InvalidArgumentError: The name is not valid, or ``sequence`` is no sequence.
     """
-    request = pb.AcknowledgeRequest(consumer=consumer, sequence=sequence)
+    request = pb.AcknowledgeRequest(
+        consumer=text("consumer", consumer), sequence=whole_number("sequence", sequence, _SEQUENCES)
+    )
     return connection.call(lambda stubs: stubs.provenance.Acknowledge, request).sequence
 
 
@@ -237,9 +245,9 @@ class Subscription:
 
 
 def _put_start(request: pb.SubscribeRequest, start: object) -> None:
-    if isinstance(start, int) and not isinstance(start, bool) and 0 <= start < 1 << 64:
+    if isinstance(start, int) and not isinstance(start, bool) and 0 <= start < _SEQUENCES:
         request.after_sequence = start
-    elif start in _EDGES:
+    elif isinstance(start, str) and start in _EDGES:
         request.edge = _EDGES[start]
     else:
         raise InvalidArgumentError(
@@ -251,21 +259,23 @@ def _put_start(request: pb.SubscribeRequest, start: object) -> None:
 
 def _put_selection(request: pb.SubscribeRequest, selection: EventSelection) -> None:
     wanted = request.filter
-    for kind in selection.kinds:
+    for kind in items("kinds", selection.kinds, f"a list of {', '.join(WIRE_KINDS)}"):
         try:
-            wanted.kinds.append(WIRE_KINDS[EventKind(kind)])
+            wanted.kinds.append(WIRE_KINDS[EventKind(str(kind))])
         except (ValueError, KeyError):
             raise InvalidArgumentError(
                 f"kinds has {shorten(kind)}; give any of {', '.join(WIRE_KINDS)}", field="kinds", value=shorten(kind)
             ) from None
     for name in ("workflow_ids", "campaign_ids", "activity_ids", "object_types"):
-        values = getattr(selection, name)
-        if isinstance(values, str):
-            raise InvalidArgumentError(
-                f"{name} is {shorten(values)}; it must be a list of strings", field=name, value=shorten(values)
-            )
-        getattr(wanted, name).extend(values)
+        getattr(wanted, name).extend(texts(name, getattr(selection, name)))
     if selection.document:
         wanted.document.CopyFrom(encode_document(selection.document, "filter"))
     if selection.shard is not None:
-        request.shard.index, request.shard.count = selection.shard
+        _put_shard(request, selection.shard)
+
+
+def _put_shard(request: pb.SubscribeRequest, shard: object) -> None:
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise wrong_type("shard", shard, "the index of a member and the number of members")
+    request.shard.index = whole_number("shard.index", shard[0], _MEMBERS)
+    request.shard.count = whole_number("shard.count", shard[1], _MEMBERS)

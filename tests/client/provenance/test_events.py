@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,17 @@ def test_a_durable_consumer_starts_behind_what_it_acknowledged(fresh: DBAPI) -> 
         ({"start": "newest"}, "start"),
         ({"start": -1}, "start"),
         ({"selection": EventSelection(kinds=["blob"])}, "kinds"),
+        ({"start": ["latest"]}, "start"),
+        ({"consumer": 5}, "consumer"),
+        ({"heartbeat": "1"}, "heartbeat"),
+        ({"heartbeat": math.nan}, "heartbeat"),
+        ({"selection": EventSelection(kinds="task")}, "kinds"),
+        ({"selection": EventSelection(kinds=[5])}, "kinds"),  # type: ignore[list-item]  # the mistake under test
         ({"selection": EventSelection(workflow_ids="w")}, "workflow_ids"),
+        ({"selection": EventSelection(activity_ids=["a", 5])}, "activity_ids.1"),  # type: ignore[list-item]  # likewise
+        ({"selection": EventSelection(shard=(1,))}, "shard"),  # type: ignore[arg-type]  # likewise
+        ({"selection": EventSelection(shard=(-1, 2))}, "shard.index"),
+        ({"selection": EventSelection(shard=(0, 2.5))}, "shard.count"),  # type: ignore[arg-type]  # likewise
     ],
 )
 def test_a_wrong_argument_is_named(fresh: DBAPI, arguments: dict[str, Any], field: str) -> None:
@@ -196,3 +207,9 @@ def test_a_wrong_argument_is_named(fresh: DBAPI, arguments: dict[str, Any], fiel
         fresh.events(**arguments)
 
     assert caught.value.metadata["field"] == field
+
+
+@pytest.mark.parametrize("sequence", [-1, 1 << 64, "4", True])
+def test_what_is_no_sequence_is_not_acknowledged(fresh: DBAPI, sequence: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="sequence is"):
+        fresh.acknowledge("c", sequence)

@@ -35,7 +35,7 @@ def test_every_iteration_is_a_task_of_one_group(kind: type[Any], captured: Captu
 
 
 def test_results_without_a_name_get_one(captured: Captured) -> None:
-    loop = FlowceptLoop(2)
+    loop: FlowceptLoop[int] = FlowceptLoop(2)
     for item in loop:
         loop.end_iter(0.5 if item else None)  # type: ignore[arg-type]  # a user may do it all the same
 

@@ -4,6 +4,7 @@ import array
 import io
 import mmap
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,6 +169,14 @@ def test_what_is_no_bytes_is_refused_with_a_remedy(value: object, remedy: str) -
     with pytest.raises(InvalidArgumentError, match=remedy) as caught:
         as_source(value, PIECE)
     assert caught.value.metadata["field"] == "object"
+
+
+def test_a_text_file_that_does_not_tell_is_refused_when_it_is_read() -> None:
+    with tempfile.NamedTemporaryFile(mode="w+") as file:
+        file.write("text")
+        file.seek(0)
+        with pytest.raises(InvalidArgumentError, match="binary mode"):
+            read(as_source(file, PIECE))
 
 
 def test_an_iterator_must_yield_bytes() -> None:
