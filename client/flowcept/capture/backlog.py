@@ -58,8 +58,9 @@ class Backlog:
 
     def write_refused(self, messages: Sequence[Message]) -> None:
         """Put messages that the service will never take into a file that is not published again."""
-        if messages:
-            self._write(messages, _REFUSED)
+        path = self._write(messages, _REFUSED) if messages else None
+        if path is not None:
+            _log.warning("%d captured messages that the service refused are kept in %s", len(messages), path)
 
     def publish(self, outlet: Outlet, timeout: Callable[[], float | None]) -> bool:
         """Publish all files, and delete each that the service has taken.
@@ -88,11 +89,12 @@ class Backlog:
             _log.warning("Captured messages in %s cannot be read and stay there: %s", file, error)
         return True
 
-    def _write(self, messages: Sequence[Message], suffix: str) -> None:
+    def _write(self, messages: Sequence[Message], suffix: str) -> Path | None:
         try:
-            self._spool.write(messages, suffix=suffix)
+            return self._spool.write(messages, suffix=suffix)
         except OSError as error:
             self.lost += len(messages)
             _log.error(
                 "%d captured messages are lost: %s cannot be written (%s)", len(messages), self._spool.directory, error
             )
+            return None

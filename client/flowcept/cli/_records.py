@@ -133,12 +133,15 @@ def _show(
 
 def _dated(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with dates for a person where it has seconds, as workflows have."""
-    dates = {
-        name: datetime.fromtimestamp(seconds, UTC)
-        for name in _TIMES
-        if isinstance(seconds := document.get(name), int | float)
-    }
+    dates = {name: _date(seconds) for name in _TIMES if isinstance(seconds := document.get(name), int | float)}
     return {**document, **dates}
+
+
+def _date(seconds: float) -> datetime | float:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return seconds  # milliseconds, say, that somebody else has written into the database
 
 
 def _tasks_of(session: Session, workflow_id: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flowcept.cli._records import _dated
 from flowcept.db import DBAPI
 from flowcept.jsonlines import encode_line
 from flowcept_service.domain.retention import Retention
@@ -135,6 +136,14 @@ def test_tasks_are_listed_newest_first(run: Run, workflow_id: str, tasks: list[s
 
     assert [task["task_id"] for task in listed.lines] == tasks[:0:-1]
     assert "train" in run("task", "ls", "--workflow-id", workflow_id).out.decode()
+
+
+@pytest.mark.parametrize("seconds", [1e18, -1e18, float("nan")])
+def test_a_time_that_is_none_is_shown_as_it_is_stored(seconds: float) -> None:
+    assert _dated({"started_at": seconds, "ended_at": 0.0}) == {
+        "started_at": pytest.approx(seconds, nan_ok=True),
+        "ended_at": datetime(1970, 1, 1, tzinfo=UTC),
+    }
 
 
 def test_numbers_that_json_does_not_have_are_written_as_extended_json(run: Run, db: DBAPI, workflow_id: str) -> None:

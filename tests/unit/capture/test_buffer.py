@@ -181,7 +181,9 @@ def test_a_disk_that_cannot_be_written_is_counted_as_loss(tmp_path: Path, publis
     assert buffer.close(0.05).lost == 5
 
 
-def test_a_refused_message_is_kept_in_a_file_of_its_own(spool: Spool, publisher: RecordingPublisher) -> None:
+def test_a_refused_message_is_kept_in_a_file_of_its_own(
+    spool: Spool, publisher: RecordingPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
     publisher.behave = lambda messages: [Rejection(2, "bad")]
     buffer = make_buffer(spool, publisher)
     append(buffer, 10)
@@ -193,6 +195,7 @@ def test_a_refused_message_is_kept_in_a_file_of_its_own(spool: Spool, publisher:
     [file] = spool.directory.iterdir()
     assert file.name.endswith(".refused.jsonl")
     assert numbers(list(read_messages(file))) == [2]
+    assert f"kept in {file}" in caplog.text
 
 
 def test_a_message_that_spoils_its_batch_is_found(spool: Spool, publisher: RecordingPublisher) -> None:
