@@ -123,9 +123,9 @@ def test_a_closed_stream_is_said(service: str, arguments: tuple[str, ...], redir
 
 @pytest.mark.parametrize("option", ["--json", "--limit=5"])
 def test_who_closes_stdout_wants_no_results(run: Run, service: str, file: str, object_id: str, option: str) -> None:
-    run("blob", "put", file, "--object-id", object_id)
+    run("blob", "put", file, "--object-id", object_id, "--type", object_id)
 
-    done = in_shell(service, ">&-", "blob", "ls", option)
+    done = in_shell(service, ">&-", "blob", "ls", "--type", object_id, option)
 
     assert (done.code, done.err) == (0, "")
 
