@@ -22,6 +22,14 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from flowcept import Flowcept
 from flowcept.errors import InvalidArgumentError, PreconditionError
 from flowcept.filesystem import FlowceptFileSystem
+from tests.support.server import service_in_process
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service of its own: so many objects would be in the way of tests that list some."""
+    with service_in_process(tmp_path_factory.mktemp("service")) as running:
+        yield running.target
 
 
 @pytest.fixture(autouse=True)
