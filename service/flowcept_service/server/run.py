@@ -73,10 +73,10 @@ def run(settings: ServiceSettings) -> None:
 
 
 def _collect_seldom() -> None:
-    """Look for cycles of garbage seldom: decoded documents have none, and there are thousands of them in a batch.
+    """Look for cycles of garbage seldom: documents have none, and whoever reads or writes makes thousands of them.
 
-    A batch of 500 messages would be looked through several times while it is decoded; durable publishing gains a
-    quarter.
+    What a batch of messages leaves until it is durable would be looked through again and again, at 3 % of the time of
+    publishing.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -45,9 +45,8 @@ class RecordStore(Protocol):
     def write(self, writes: Sequence[RecordWrite]) -> list[WriteOutcome]:
         """Merge messages into records; one outcome per write, in order.
 
-        A message that is refused (its ``merge`` raises a FlowceptError, or the record outgrows
-        ``domain.limits.MAX_RECORD_BYTES``) or known changes nothing and sinks no other. Writes to one record are merged
-        in their order.
+        A message that is refused (its ``merge`` raises a FlowceptError) or known changes nothing and sinks no other.
+        Writes to one record are merged in their order.
         """
 
     def get(self, collection: Collection, record_id: str) -> Document | None:
