@@ -19,18 +19,18 @@ _DATA_FIELD = 0x12  # field 2, length-delimited: `data` in both chunks
 _INT64_END = 1 << 63  # larger varints are negative offsets
 
 
-def encode_chunk(offset: int, data: Piece) -> bytes:
+def encode_chunk(offset: int, *parts: Piece) -> bytes:
     """An ``UploadRequest`` or ``DownloadResponse`` that carries only this chunk; the bytes are copied once.
 
     Args:
         offset: Position of the first byte in the payload, 0 or more.
-        data: The bytes.
+        parts: The bytes, one part behind the other.
     """
-    size = len(data)
+    size = sum(map(len, parts))
     head = b"" if offset == 0 else b"\x08" + _varint(offset)
     if size:
         head += b"\x12" + _varint(size)
-    return b"".join((b"\x12", _varint(len(head) + size), head, data))
+    return b"".join((b"\x12", _varint(len(head) + size), head, *parts))
 
 
 def decode_chunk(message: bytes) -> tuple[int, memoryview] | None:

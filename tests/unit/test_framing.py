@@ -27,6 +27,7 @@ def test_an_encoded_chunk_is_what_protobuf_writes(offset: int, data: bytes) -> N
     download = DownloadResponse(chunk=DownloadChunk(offset=offset, data=data))
     assert encode_chunk(offset, data) == upload.SerializeToString() == download.SerializeToString()
     assert encode_chunk(offset, memoryview(data)) == encode_chunk(offset, data)
+    assert encode_chunk(offset, data[:7], memoryview(data)[7:]) == encode_chunk(offset, data)
 
 
 @given(OFFSETS, DATA)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 
-from flowcept.errors import IntegrityError, NotFoundError, OutOfRangeError, Reason, shorten
+from flowcept.errors import FlowceptError, IntegrityError, NotFoundError, OutOfRangeError, Reason, shorten
 from flowcept_service.blobs.checks import check_count
 from flowcept_service.blobs.prefetch import Prefetch
 from flowcept_service.blobs.settings import BlobSettings
 from flowcept_service.domain.identifiers import check_identifier
 from flowcept_service.domain.objects import ObjectVersion
-from flowcept_service.storage.contract import ObjectStore, PayloadStore
+from flowcept_service.storage.contract import Chunk, ObjectStore, PayloadStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,13 @@ class Piece:
     """Consecutive bytes of a payload."""
 
     offset: int
-    data: bytes
+    parts: Sequence[Chunk]
+    """The bytes as the store holds them: they are put together where they are framed, and copied once."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes they are."""
+        return sum(map(len, self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +120,40 @@ class Downloads:
             return None
 
     def _pieces(self, version: ObjectVersion, offset: int, length: int, *, check: bool) -> Iterator[Piece]:
-        parts = self._payloads.read(version, offset, length, self._settings.piece_bytes)
-        if check:
-            parts = _verified(parts, version)
+        size = self._settings.piece_bytes
+        parts = self._payloads.read(version, offset, length, size)
+        pieces = _pieces_of(_verified(parts, version) if check else parts, offset, size)
         if length <= self._settings.inline_bytes:
-            yield from _numbered(parts, offset)
+            yield from pieces
             return
         # Reading and hashing happen beside sending, and cost the stream no time.
-        with closing(Prefetch(parts, len, self._settings.prefetch_bytes, "download-reader")) as ahead:
-            yield from _numbered(ahead, offset)
+        weigh = attrgetter("size")
+        with closing(Prefetch(pieces, weigh, self._settings.prefetch_bytes, "download-reader")) as ahead:
+            yield from ahead
 
 
-def _numbered(parts: Iterator[bytes], offset: int) -> Iterator[Piece]:
-    for part in parts:
-        yield Piece(offset, part)
-        offset += len(part)
+def _pieces_of(parts: Iterator[Chunk], offset: int, limit: int) -> Iterator[Piece]:
+    """Parts of at most ``limit`` bytes each, as many together as are within it; an error comes after all of them."""
+    gathered: list[Chunk] = []
+    size = 0
+    failure: FlowceptError | None = None
+    try:
+        for part in parts:
+            if gathered and size + len(part) > limit:
+                yield Piece(offset, gathered)
+                offset += size
+                gathered, size = [], 0
+            gathered.append(part)
+            size += len(part)
+    except FlowceptError as error:
+        failure = error
+    if gathered:
+        yield Piece(offset, gathered)
+    if failure is not None:
+        raise failure
 
 
-def _verified(parts: Iterator[bytes], version: ObjectVersion) -> Iterator[bytes]:
+def _verified(parts: Iterator[Chunk], version: ObjectVersion) -> Iterator[Chunk]:
     """The same bytes, then an error unless they are those that were stored."""
     digest = hashlib.sha256()
     for part in parts:

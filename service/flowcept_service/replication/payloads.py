@@ -19,6 +19,7 @@ from flowcept.errors import IntegrityError, NotFoundError, Reason, shorten
 from flowcept_service.domain.objects import ObjectVersion, Payload
 from flowcept_service.domain.replication import RowChange, StoredRow
 from flowcept_service.replication.progress import DamagedPayload, Meter
+from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.documents import IN_OBJECT_FIELD, decode_version
 from flowcept_service.storage.replica import ReplicableStorage
 
@@ -138,8 +139,8 @@ class PayloadCopier:
             for piece in target.read_staged(staging):
                 digest.update(piece)
             for data in self._read(version, staging.size):
-                for piece in data:
-                    digest.update(piece)
+                for part in data:
+                    digest.update(part)
                 staging = target.append(staging, data, self._clock())
                 self._meter.copied(sum(map(len, data)))
             _verify(version, digest.hexdigest())
@@ -177,11 +178,11 @@ class PayloadCopier:
         self._meter.completed_payload()
         return payload
 
-    def _read(self, version: ObjectVersion, start: int) -> Iterator[list[bytes]]:
+    def _read(self, version: ObjectVersion, start: int) -> Iterator[list[Chunk]]:
         """The bytes of a version from an offset on, in lists of about ``APPEND_BYTES``."""
         if start >= version.object_size_bytes:
             return
-        gathered: list[bytes] = []
+        gathered: list[Chunk] = []
         size = 0
         for piece in self._source.payloads.read(version, start, version.object_size_bytes - start, PIECE_BYTES):
             if self._is_stopping():

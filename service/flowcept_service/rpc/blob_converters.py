@@ -76,7 +76,7 @@ def decode_range(request: blob_store_service_pb2.DownloadRequest) -> DownloadRan
 def encode_download(part: Beginning | Piece) -> bytes:
     """One message of a download, as it travels."""
     if isinstance(part, Piece):
-        return encode_chunk(part.offset, part.data)
+        return encode_chunk(part.offset, *part.parts)
     message = blob_store_service_pb2.DownloadResponse(object=encode_version(part.version)).SerializeToString()
     # Two encoded messages one behind the other are the message that has the fields of both.
     return message if part.piece is None else message + encode_download(part.piece)

@@ -199,7 +199,7 @@ class ConfinedPayloads:
         """See ``PayloadStore.write``."""
         return self._store.write(data, sha256, in_object=in_object)
 
-    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
+    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[Chunk]:
         """See ``PayloadStore.read``."""
         return self._store.read(version, offset, length, piece)
 

@@ -138,8 +138,8 @@ class PayloadStore(Protocol):
     def write(self, data: Sequence[Chunk], sha256: str, *, in_object: bool) -> Payload:
         """Store a small payload in one step; with ``in_object``, where the store keeps bytes in documents, do."""
 
-    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
-        """Bytes of a version, in pieces of at most ``piece`` bytes; the range lies within the payload.
+    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[Chunk]:
+        """Bytes of a version, as they are held, in pieces of at most ``piece``; the range lies within the payload.
 
         Raises IntegrityError (PAYLOAD_CORRUPT) when bytes are missing.
         """

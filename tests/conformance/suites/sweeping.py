@@ -104,7 +104,7 @@ class SweepingPayloads:
             begun = next(pieces)
             store.save("a", b"new", control_version=False)
             self.sweep(store)
-            assert begun + b"".join(pieces) == data
+            assert b"".join([begun, *pieces]) == data
 
         self.sweep(store)
 

@@ -80,7 +80,7 @@ def flip_a_byte(service: Service, monkeypatch: pytest.MonkeyPatch, damaged_at: i
     original = service.storage.payloads.read
 
     def damaged(version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
-        for part in original(version, offset, length, piece):
+        for part in map(bytes, original(version, offset, length, piece)):
             if offset <= damaged_at < offset + len(part):
                 index = damaged_at - offset
                 yield part[:index] + bytes((part[index] ^ 1,)) + part[index + 1 :]

@@ -19,7 +19,7 @@ from flowcept_service.storage.mongodb._connection.raw import (
     without_id,
 )
 from flowcept_service.storage.mongodb._connection.schema import CHUNK_BYTES
-from flowcept_service.storage.mongodb._payloads.chunks import cut, in_pieces
+from flowcept_service.storage.mongodb._payloads.chunks import bounded, cut
 
 KEYS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8).filter(
     lambda key: key != "_id"
@@ -90,7 +90,7 @@ def test_cutting_keeps_the_bytes_and_fills_every_chunk_but_the_last(sizes: list[
 
 @given(st.lists(st.binary(max_size=30), max_size=8), st.integers(1, 40))
 def test_pieces_keep_the_bytes_and_their_bound(parts: list[bytes], piece: int) -> None:
-    pieces = list(in_pieces(parts, piece))
+    pieces = list(bounded(parts, piece))
 
     assert b"".join(pieces) == b"".join(parts)
     assert all(0 < len(one) <= piece for one in pieces)

@@ -115,7 +115,7 @@ def test_a_metered_download_that_is_closed_closes_the_download() -> None:
     def endless() -> Generator[Beginning | Piece, None, None]:
         try:
             while True:
-                yield Piece(0, b"data")
+                yield Piece(0, [b"data"])
         finally:
             closed.append(True)
 

@@ -111,5 +111,5 @@ class MeteredDownloads:
     def _counted(self, part: Beginning | Piece) -> Beginning | Piece:
         piece = part if isinstance(part, Piece) else part.piece
         if piece is not None:
-            self._sent.inc(len(piece.data))
+            self._sent.inc(piece.size)
         return part

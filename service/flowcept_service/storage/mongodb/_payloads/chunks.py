@@ -46,21 +46,14 @@ def cut(data: Iterable[Chunk]) -> Iterator[list[Chunk]]:
         yield gathered
 
 
-def in_pieces(parts: Iterable[Chunk], piece: int) -> Iterator[bytes]:
-    """The same bytes: small parts joined, large ones cut, none above ``piece`` bytes and none empty."""
-    gathered: list[Chunk] = []
-    size = 0
+def bounded(parts: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
+    """The same bytes: parts above ``limit`` bytes cut, as views, and none empty."""
     for part in parts:
-        if gathered and size + len(part) > piece:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-        if len(part) >= piece:
-            yield from (bytes(part[at : at + piece]) for at in range(0, len(part), piece))
+        if len(part) > limit:
+            view = memoryview(part)
+            yield from (view[at : at + limit] for at in range(0, len(view), limit))
         elif part:
-            gathered.append(part)
-            size += len(part)
-    if gathered:
-        yield b"".join(gathered)
+            yield part
 
 
 class ChunkCollection:

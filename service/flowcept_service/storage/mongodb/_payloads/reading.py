@@ -15,7 +15,7 @@ from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.documents import DATA_FIELD, OUT_OF_LINE_FIELD
 from flowcept_service.storage.mongodb._connection.database import Database
 from flowcept_service.storage.mongodb._connection.schema import FILES
-from flowcept_service.storage.mongodb._payloads.chunks import ChunkCollection, in_pieces
+from flowcept_service.storage.mongodb._payloads.chunks import ChunkCollection, bounded
 from flowcept_service.storage.mongodb._payloads.foreign import OWN_FILE, current_bytes, is_own_file
 from flowcept_service.storage.mongodb._payloads.held import HeldBytes
 from flowcept_service.storage.mongodb._payloads.references import VERSIONS
@@ -38,10 +38,10 @@ class PayloadReader:
         self._pins = pins
         self._inline = HeldBytes()
 
-    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
+    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[Chunk]:
         """See ``PayloadStore.read``."""
         end = offset + length
-        for part in in_pieces(self._parts(version, offset, length), piece):
+        for part in bounded(self._parts(version, offset, length), piece):
             offset += len(part)
             yield part
         if offset < end:

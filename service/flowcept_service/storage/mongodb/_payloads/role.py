@@ -174,7 +174,7 @@ class MongodbPayloadStore:
         with self._database.errors():
             return self._reader.known_bytes(size, sha256)
 
-    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[bytes]:
+    def read(self, version: ObjectVersion, offset: int, length: int, piece: int) -> Iterator[Chunk]:
         """See ``PayloadStore.read``."""
         with self._database.errors():
             yield from self._reader.read(version, offset, length, piece)
