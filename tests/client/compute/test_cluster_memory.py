@@ -1,4 +1,4 @@
-"""What every cluster memory does, on this machine, in a real Ray cluster and in a real Dask cluster."""
+"""What every cluster memory does, on this machine, in a real Dask cluster, and with `-m ray` in a real Ray cluster."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def dask_client(dask_cluster: LocalCluster) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.ray] if name == "ray" else []) for name in BACKENDS])
 def memory(request: pytest.FixtureRequest) -> Iterator[ClusterMemory]:
     """One of the memories, empty."""
     if request.param == "ray":
@@ -186,6 +186,7 @@ class TestLocalMemory:
             LocalClusterMemory(Path("/dev/full/memory"))
 
 
+@pytest.mark.ray
 class TestRayMemory:
     def test_values_outlive_the_worker_that_put_them(self, ray_cluster: None) -> None:
         class Worker:
