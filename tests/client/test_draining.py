@@ -52,19 +52,37 @@ def test_a_service_that_keeps_refusing_is_given_up(store: FakeBlobStore, connect
     assert store.calls == ["DeleteObject"] * 3
 
 
-def test_a_call_that_the_service_cancels_is_unavailable_and_may_be_asked_for_again(
-    store: FakeBlobStore, connect: Connect
-) -> None:
+@pytest.fixture
+def cancelling(store: FakeBlobStore) -> FakeBlobStore:
+    """A store that cancels its first call, as a server that stops does with calls that it has not begun."""
+
     def cancel(call: str, number: int) -> None:
-        if call == "GetObject" and number == 0:
+        if number == 0:
             raise CancelledError("the service ends")
 
     store.before = cancel
-    with serving(store) as target:
-        db = connect(target)
-        with pytest.raises(UnavailableError, match="ended the call"):
-            db.get_blob_object("object")
-        assert db.get_blob_object("object").object_size_bytes == 5
+    return store
+
+
+def test_a_call_that_a_stopping_service_cancels_is_asked_for_again(cancelling: FakeBlobStore, connect: Connect) -> None:
+    with serving(cancelling) as target:
+        assert connect(target).get_blob_object("object").object_size_bytes == 5
+    assert cancelling.calls == ["GetObject"] * 2
+
+
+def test_a_deletion_that_a_stopping_service_cancels_is_asked_for_again(
+    cancelling: FakeBlobStore, connect: Connect
+) -> None:
+    with serving(cancelling) as target:
+        assert connect(target).delete_object("object").object_id == "object"
+    assert cancelling.calls == ["DeleteObject"] * 2
+
+
+def test_a_call_that_the_service_cancels_is_unavailable_where_nothing_is_repeated(
+    cancelling: FakeBlobStore, connect: Connect
+) -> None:
+    with serving(cancelling) as target, pytest.raises(UnavailableError, match="ended the call"):
+        connect(target, retry={"max_attempts": 1}).get_blob_object("object")
 
 
 def test_a_deletion_waits_for_a_service_that_was_away_a_moment_ago(tmp_path: Path, connect: Connect) -> None:

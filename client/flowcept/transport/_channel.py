@@ -71,7 +71,8 @@ def service_config(retry: RetrySettings) -> str:
             "initialBackoff": f"{retry.initial_backoff:.3f}s",
             "maxBackoff": f"{retry.max_backoff:.3f}s",
             "backoffMultiplier": retry.multiplier,
-            "retryableStatusCodes": ["UNAVAILABLE"],
+            # A server that stops cancels the calls that it has not begun.
+            "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
         }
         config["methodConfig"] = [{"name": names, "retryPolicy": policy}]
     return json.dumps(config)

@@ -114,8 +114,11 @@ class Connection:
         except CancelledError as error:
             if self._closed:
                 raise
-            # We did not cancel it: a server that stops does so with calls that it has not begun.
-            raise UnavailableError(f"{self.settings.target} ended the call: {error}") from None
+            # We did not cancel it: a server that stops does so with calls that it has not begun (those that it has
+            # begun end as unavailable when it loses patience with them).
+            raise UnavailableError(
+                f"{self.settings.target} ended the call: {error}", reason=Reason.DRAINING, target=self.settings.target
+            ) from None
 
     def call_unrepeatable(
         self, method: Callable[[Stubs], grpc.UnaryUnaryMultiCallable[Request, Response]], request: Request

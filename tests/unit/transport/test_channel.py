@@ -29,7 +29,7 @@ def test_calls_that_may_be_repeated_are_repeated_by_grpc() -> None:
     policy = json.loads(config)["methodConfig"][0]["retryPolicy"]
     assert policy["maxAttempts"] == 3
     assert policy["initialBackoff"] == "0.100s"
-    assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert policy["retryableStatusCodes"] == ["UNAVAILABLE", "CANCELLED"]
 
 
 def test_deletions_uploads_and_publications_are_not_repeated_by_grpc() -> None:
