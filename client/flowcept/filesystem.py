@@ -36,7 +36,9 @@ _TEXT_OPTIONS = ("encoding", "errors", "newline")
 class FlowceptFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
     """Objects of the service as files. Thread-safe; made by fsspec for ``flowcept://`` URLs.
 
-    Files are written as a whole: readers see the old content until the new one is committed. ``open`` takes
+    Files are written as a whole: whoever opens one has the old content until the new one is committed, and a block that
+    fails commits nothing. One that is replaced while it is read ends with NotFoundError, unless its versions are kept
+    (``control_version=True``); it never mixes both. ``open`` takes
     ``version=`` to read an earlier version, and what ``save_or_update_object`` takes (``type=``, ``custom_metadata=``,
     ``control_version=True``, ...) to write.
 
@@ -109,17 +111,33 @@ class FlowceptFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is
             found = {name: self.info(name)}
         return found if detail else sorted(found)
 
-    def open(self, path: str, mode: str = "rb", *arguments: Any, **options: Any) -> Any:
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: Mapping[str, Any] | None = None,
+        compression: str | None = None,
+        **options: Any,
+    ) -> Any:
         """A file as a file object: ``r``, ``w`` or ``x`` (which it must not exist for), with ``b`` for bytes.
 
         Raises:
             FileNotFoundError: It is to be read, and is not there.
             FileExistsError: It was to be new, and is there; raised when it is closed, if somebody else was quicker.
+            InvalidArgumentError: It is to be appended to, or to be compressed.
         """
-        if "b" in mode or "r" in mode:
-            return super().open(path, mode, *arguments, **options)
+        if "r" in mode:
+            return super().open(path, mode, block_size, cache_options, compression, **options)
+        if compression is not None:
+            # Compressors leave the file below them open, and one that nobody closes is not saved.
+            raise InvalidArgumentError(
+                f"compression is {shorten(compression)}; use fsspec.open('flowcept://...', compression=...) to write",
+                field="compression",
+            )
         text_options = {name: options.pop(name) for name in _TEXT_OPTIONS if name in options}
-        return SpooledText(super().open(path, mode.replace("t", "") + "b", *arguments, **options), **text_options)
+        writer = super().open(path, mode.replace("b", "").replace("t", "") + "b", block_size, cache_options, **options)
+        return writer if "b" in mode else SpooledText(writer, **text_options)
 
     def _open(
         self,
@@ -143,7 +161,7 @@ class FlowceptFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is
             if self.isfile(path):  # the service looks again when it is saved; this spares the writing
                 raise FileExistsError(f"there is an object {shorten(path)} already; open it with wb to replace it")
             options["must_not_exist"] = True
-        return SpooledWriter(partial(self._save, path, **options), autocommit=autocommit)
+        return SpooledWriter(f"flowcept://{path}", partial(self._save, path, **options), autocommit=autocommit)
 
     def put_file(
         self,

@@ -229,12 +229,51 @@ def test_a_block_that_fails_leaves_the_old_content(mode: str, fs: FlowceptFileSy
 
 @pytest.mark.parametrize("mode", ["wb", "w"])
 def test_a_file_that_nobody_closes_is_not_saved(mode: str, fs: FlowceptFileSystem, directory: str) -> None:
-    file = fs.open(f"{directory}/file", mode)
-    file.write(b"half" if mode == "wb" else "half")
-    del file
-    gc.collect()
+    def write_and_forget() -> None:
+        fs.open(f"{directory}/file", mode).write(b"half" if mode == "wb" else "half")
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="nobody has closed"):
+        write_and_forget()
 
     assert not fs.exists(f"{directory}/file")
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_a_block_of_fsspec_itself_that_fails_leaves_the_old_content(
+    mode: str, fs: FlowceptFileSystem, directory: str
+) -> None:
+    fs.pipe_file(f"{directory}/file", b"old")
+
+    def write_and_fail() -> None:
+        with fsspec.open(f"flowcept://{directory}/file", mode) as file:
+            file.write(b"new" if mode == "wb" else "new")
+            raise ZeroDivisionError
+
+    with pytest.warns(UserWarning, match="closed because of ZeroDivisionError"), pytest.raises(ZeroDivisionError):
+        write_and_fail()
+
+    assert fs.cat_file(f"{directory}/file") == b"old"
+
+
+def test_a_file_that_is_written_because_of_an_error_is_saved(fs: FlowceptFileSystem, directory: str) -> None:
+    try:
+        fs.info(f"{directory}/nothing")
+    except FileNotFoundError:
+        with fsspec.open(f"flowcept://{directory}/file", "w") as file:
+            file.write("what went wrong")
+
+    assert fs.cat_file(f"{directory}/file") == b"what went wrong"
+
+
+def test_files_are_compressed_by_fsspec(fs: FlowceptFileSystem, directory: str) -> None:
+    with fsspec.open(f"flowcept://{directory}/file.gz", "wt", compression="infer") as file:
+        file.write("text")
+
+    with fs.open(f"{directory}/file.gz", "rt", compression="infer") as file:
+        assert file.read() == "text"
+    with pytest.raises(InvalidArgumentError, match=r"fsspec\.open"):
+        fs.open(f"{directory}/other.gz", "wb", compression="gzip")
 
 
 def test_text_has_the_encoding_that_was_asked_for(fs: FlowceptFileSystem, directory: str) -> None:

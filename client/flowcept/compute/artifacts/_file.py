@@ -96,7 +96,7 @@ class ArtifactFile:
             return
         # Not saved by itself: a block that fails must leave nothing behind, and a transaction saves it later.
         save = partial(self._place.save, self._name, attributes=attributes, text=mode != "wb")
-        writer = SpooledWriter(save, autocommit=False)
+        writer = SpooledWriter(self.path, save, autocommit=False)
         try:
             yield from _writing(writer, mode)
         except BaseException:
