@@ -26,10 +26,9 @@ from typing import Any, Final
 
 from flowcept.compute.artifacts import (
     Artifact,
-    ArtifactExistsError,
     artifact_exists,
+    fill_artifact,
     get_artifact,
-    new_artifact,
 )
 from flowcept.compute.cluster_memory import ClusterMemoryError, KeyNotFoundError, get_cluster_memory
 from flowcept.compute.serializers import SERIALIZERS, JsonSerializer, PickleSerializer, Serializer
@@ -123,7 +122,9 @@ def put(
         artifact_only: The same as ``strategy="artifact"``.
         strategy: Where it is kept.
         executor: The cluster memory to use: ``ray``, ``dask`` or ``local``; see ``get_cluster_memory``.
-        save_artifact_hook: Writes the object into its artifact; ``default_save_hook()`` when not given.
+        save_artifact_hook: Writes the object into its artifact, which may not be there yet: it is made when the hook
+            has ended well. One that writes several files does so in ``artifact.transaction()``, lest it leave some of
+            them when it fails. ``default_save_hook()`` when not given.
 
     Raises:
         InvalidArgumentError: An argument is wrong, or the object cannot be serialized.
@@ -143,7 +144,8 @@ def put(
                 get_cluster_memory(executor).delete(key, namespace=namespace)
         else:
             return
-    _save(key, namespace, value, save_artifact_hook or default_save_hook())
+    with fill_artifact(key, namespace) as artifact:
+        (save_artifact_hook or default_save_hook())(artifact, value)
 
 
 def get(
@@ -222,19 +224,6 @@ def exists(
         if found or chosen is Strategy.CLUSTER_MEMORY:
             return found
     return artifact_exists(key, namespace)
-
-
-def _save(key: str, namespace: str, value: Any, save: SaveHook) -> None:
-    try:
-        artifact = new_artifact(key, namespace)
-    except ArtifactExistsError:
-        save(get_artifact(key, namespace, create=True), value)
-        return
-    try:
-        save(artifact, value)
-    except BaseException:
-        artifact.delete()  # what was made for this object alone
-        raise
 
 
 def _strategy(strategy: Strategy | str, *, artifact_only: bool) -> Strategy:

@@ -120,6 +120,30 @@ def test_an_object_that_cannot_be_serialized_leaves_the_old_one(namespace: str) 
     assert get("key", namespace=namespace) == "old"
 
 
+def test_an_object_that_cannot_be_serialized_leaves_what_another_program_puts_meanwhile(namespace: str) -> None:
+    def overtaken(_: Artifact, value: Any) -> None:
+        put("key", "of another program", namespace=namespace, artifact_only=True)
+        raise InvalidArgumentError(f"{value!r} cannot be serialized")
+
+    with pytest.raises(InvalidArgumentError, match="'mine' cannot be serialized"):
+        put("key", "mine", namespace=namespace, artifact_only=True, save_artifact_hook=overtaken)
+
+    assert get("key", namespace=namespace) == "of another program"
+
+
+def test_a_hook_that_fails_leaves_nothing_of_its_transaction(namespace: str) -> None:
+    def save_and_fail(artifact: Artifact, value: Any) -> None:
+        with artifact.transaction():
+            artifact.new_file("file", value)
+            artifact["key"] = "value"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        put("key", b"value", namespace=namespace, artifact_only=True, save_artifact_hook=save_and_fail)
+
+    assert Flowcept.db.blob_object_query({"custom_metadata.namespace": namespace}) == []
+
+
 def test_json_is_read_by_other_languages_too(namespace: str) -> None:
     put(
         "key",
@@ -186,6 +210,24 @@ def test_hooks_decide_what_the_artifact_holds(namespace: str) -> None:
     put("key", {"a": "1", "b": b"2"}, namespace=namespace, artifact_only=True, save_artifact_hook=save)
 
     assert get("key", namespace=namespace, load_artifact_hook=load) == {"a": "1", "b": b"2"}
+
+
+def test_hooks_may_use_metadata_alone(namespace: str) -> None:
+    def save(artifact: Artifact, value: Any) -> None:
+        assert (artifact.metadata, artifact.list_files()) == ({}, [])
+        for name, part in value.items():
+            artifact[name] = part
+
+    value = {"a": "1", "b": "2"}
+    put("key", value, namespace=namespace, artifact_only=True, save_artifact_hook=save)
+
+    assert get("key", namespace=namespace, load_artifact_hook=lambda artifact: artifact.metadata) == value
+
+
+def test_a_hook_that_keeps_nothing_makes_an_empty_artifact(namespace: str) -> None:
+    put("key", None, namespace=namespace, artifact_only=True, save_artifact_hook=lambda artifact, value: None)
+
+    assert get("key", namespace=namespace, load_artifact_hook=lambda artifact: artifact.is_empty)
 
 
 def test_wrong_arguments_are_refused(namespace: str) -> None:

@@ -10,7 +10,13 @@
 
 from flowcept.compute.artifacts._artifact import Artifact
 from flowcept.compute.artifacts._file import ArtifactFile
-from flowcept.compute.artifacts._lookup import artifact_exists, get_artifact, list_artifacts, new_artifact
+from flowcept.compute.artifacts._lookup import (
+    artifact_exists,
+    fill_artifact,
+    get_artifact,
+    list_artifacts,
+    new_artifact,
+)
 from flowcept.compute.errors import ArtifactExistsError, ArtifactNotFoundError
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "ArtifactFile",
     "ArtifactNotFoundError",
     "artifact_exists",
+    "fill_artifact",
     "get_artifact",
     "list_artifacts",
     "new_artifact",

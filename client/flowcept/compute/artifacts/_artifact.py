@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 from flowcept.compute.artifacts._file import ArtifactFile
 from flowcept.compute.artifacts._place import METADATA_FILE, Place, check_file_name
 from flowcept.compute.errors import ArtifactExistsError, ArtifactNotFoundError, KeyNotFoundError
-from flowcept.db import BlobObject
+from flowcept.db import BlobObject, SaveConditions
 from flowcept.errors import AlreadyExistsError, VersionConflictError, shorten, wrong_type
 
 
@@ -66,7 +66,7 @@ class Artifact:
         Raises:
             ArtifactNotFoundError: The artifact is gone.
         """
-        self._metadata_blob()
+        self._check_exists()
         return [ArtifactFile(self._place, name) for name in self._place.files()]
 
     def has_file(self, filename: str) -> bool:
@@ -105,7 +105,7 @@ class Artifact:
             ArtifactExistsError: There is one, and ``exist_ok`` is false.
             ArtifactNotFoundError: The artifact is gone.
         """
-        self._metadata_blob()
+        self._check_exists()
         file = ArtifactFile(self._place, check_file_name(filename))
         if content is not None and exist_ok:
             file.write(content)
@@ -117,7 +117,7 @@ class Artifact:
         self, filename: str, mode: str = "r", attributes: Mapping[str, Any] | None = None
     ) -> AbstractContextManager[IO[Any]]:
         """A file as a file object, for a ``with`` block; see ``ArtifactFile.open``. One that is written may be new."""
-        self._metadata_blob()
+        self._check_exists()
         return ArtifactFile(self._place, check_file_name(filename)).open(mode, attributes)
 
     def delete_file(self, filename: str) -> None:
@@ -203,13 +203,20 @@ class Artifact:
     def __repr__(self) -> str:
         return f"Artifact({self.name!r}, namespace={self.namespace!r})"
 
-    def _metadata_blob(self) -> BlobObject:
+    def _check_exists(self) -> None:
+        if not (self._place.unmade or self.exists):
+            raise self._gone()
+
+    def _metadata_blob(self) -> BlobObject | None:
         blob = self._place.find(METADATA_FILE)
-        if blob is None:
-            raise ArtifactNotFoundError(
-                f"there is no artifact {self.name!r} in namespace {self.namespace!r} any more", object_id=self.path
-            )
+        if blob is None and not self._place.unmade:
+            raise self._gone()
         return blob
+
+    def _gone(self) -> ArtifactNotFoundError:
+        return ArtifactNotFoundError(
+            f"there is no artifact {self.name!r} in namespace {self.namespace!r} any more", object_id=self.path
+        )
 
     def _create(self, filename: str, content: Any, *, exist_ok: bool) -> None:
         try:
@@ -231,9 +238,10 @@ class Artifact:
             metadata = _decode(blob)
             change(metadata)
             content = json.dumps(metadata, ensure_ascii=False).encode()
+            unchanged: SaveConditions = {"must_not_exist": True} if blob is None else {"expected_version": blob.version}
             try:
-                self._place.save(METADATA_FILE, content, expected_version=blob.version)
-            except VersionConflictError:
+                self._place.save(METADATA_FILE, content, **unchanged)
+            except (VersionConflictError, AlreadyExistsError):
                 continue  # another program changed something meanwhile: that is kept, and this comes on top
             return
 
@@ -241,6 +249,6 @@ class Artifact:
         return KeyNotFoundError(f"artifact {self.name!r} has no metadata {shorten(key)}", field="key", value=key)
 
 
-def _decode(blob: BlobObject) -> dict[str, str]:
-    metadata: dict[str, str] = json.loads(blob.data)
+def _decode(blob: BlobObject | None) -> dict[str, str]:
+    metadata: dict[str, str] = {} if blob is None else json.loads(blob.data)
     return metadata

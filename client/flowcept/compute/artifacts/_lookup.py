@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
 from flowcept.compute.artifacts._artifact import Artifact
-from flowcept.compute.artifacts._place import METADATA_FILE, Place, artifact_names, check_name
+from flowcept.compute.artifacts._place import Place, artifact_names, check_name
 from flowcept.compute.errors import ArtifactExistsError, ArtifactNotFoundError
 from flowcept.db import DBAPI, default_db
 from flowcept.errors import AlreadyExistsError
@@ -23,7 +27,7 @@ def new_artifact(name: str, namespace: str = "default", *, db: DBAPI | None = No
     """
     place = _place(name, namespace, db)
     try:
-        place.save(METADATA_FILE, b"{}", must_not_exist=True)
+        place.make()
     except AlreadyExistsError as error:
         raise ArtifactExistsError(
             f"there is an artifact {name!r} in namespace {namespace!r} already; get_artifact() opens it",
@@ -58,6 +62,26 @@ def get_artifact(name: str, namespace: str = "default", *, create: bool = False,
         return new_artifact(name, namespace, db=db)
     except ArtifactExistsError:
         return artifact  # made by another program since
+
+
+@contextmanager
+def fill_artifact(name: str, namespace: str = "default", *, db: DBAPI | None = None) -> Iterator[Artifact]:
+    """An artifact to fill in a ``with`` block, which makes it at its end if there is none.
+
+    A block that fails makes no artifact and deletes nothing: another program may have filled it meanwhile.
+
+    Args:
+        name: Its name.
+        namespace: What the name is unique within.
+        db: The service that keeps it; ``Flowcept.db`` when not given.
+
+    Raises:
+        InvalidArgumentError: A name is not valid.
+    """
+    place = replace(_place(name, namespace, db), unmade=True)
+    yield Artifact(place)
+    with suppress(AlreadyExistsError):
+        place.make()
 
 
 def list_artifacts(namespace: str = "default", *, db: DBAPI | None = None) -> list[Artifact]:

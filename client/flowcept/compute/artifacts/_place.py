@@ -100,6 +100,8 @@ class Place:
     """The artifact."""
     changes: Changes = field(default_factory=Changes, compare=False)
     """Carries out what is asked for."""
+    unmade: bool = False
+    """Whether files may be saved before the artifact is made."""
 
     @property
     def path(self) -> str:
@@ -146,6 +148,14 @@ class Place:
             custom_metadata=metadata,
             **conditions,
         )
+
+    def make(self) -> None:
+        """Make the artifact, without metadata.
+
+        Raises:
+            AlreadyExistsError: It is there.
+        """
+        self.save(METADATA_FILE, b"{}", must_not_exist=True)
 
     def delete(self, file: str) -> None:
         """Delete a file; one that is gone already is fine."""
