@@ -19,10 +19,10 @@ Share a namespace only with those whom you trust, or keep plain values, with
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from flowcept.compute.artifacts import (
     Artifact,
@@ -89,16 +89,17 @@ def default_load_hook(serializer: str | Serializer | None = None) -> LoadHook:
     """
 
     def load(artifact: Artifact) -> Any:
-        source = artifact.get_file(_FILE)
-        written = source.attributes.get(_SERIALIZER)
-        name, chosen = _named(written if serializer is None else serializer)
-        if name != written:
-            raise PreconditionError(
-                f"{artifact!r} was written with serializer {written!r}, and is to be read with {name!r}; pass the "
-                "same to default_load_hook()"
-            )
-        with source.open("rb") as file:
+        def read(file: IO[bytes], attributes: Mapping[str, Any]) -> Any:
+            written = attributes.get(_SERIALIZER)
+            name, chosen = _named(written if serializer is None else serializer)
+            if name != written:
+                raise PreconditionError(
+                    f"{artifact!r} was written with serializer {written!r}, and is to be read with {name!r}; pass the "
+                    "same to default_load_hook()"
+                )
             return chosen.load(file)
+
+        return artifact.get_file(_FILE).load(read)
 
     return load
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flowcept import Flowcept
+
+WhenLookedUp = Callable[[str, Callable[[], object]], None]
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +22,24 @@ def configured(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     Flowcept.db.close()
     yield
     Flowcept.db.close()
+
+
+@pytest.fixture
+def when_looked_up(monkeypatch: pytest.MonkeyPatch) -> WhenLookedUp:
+    """Has something happen each time when a program knows which version of an object it is going to read."""
+
+    def make(object_id: str, happen: Callable[[], object]) -> None:
+        look_up = Flowcept.db.get_blob_object
+
+        def look_up_first(wanted: str, version: int | None = None) -> Any:
+            found = look_up(wanted, version)
+            if wanted == object_id:
+                happen()
+            return found
+
+        monkeypatch.setattr(Flowcept.db, "get_blob_object", look_up_first)
+
+    return make
 
 
 @pytest.fixture

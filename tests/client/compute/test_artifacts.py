@@ -20,7 +20,8 @@ from flowcept.compute.artifacts import (
     list_artifacts,
     new_artifact,
 )
-from flowcept.errors import InvalidArgumentError, PreconditionError
+from flowcept.errors import InvalidArgumentError, NotFoundError, PreconditionError
+from tests.client.compute.conftest import WhenLookedUp
 from tests.client.conftest import Connect
 
 
@@ -193,6 +194,57 @@ def test_a_block_that_fails_writes_nothing(artifact: Artifact) -> None:
         write_and_fail()
 
     assert artifact.get_file("file").read() == "old"
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(
+    artifact: Artifact, when_looked_up: WhenLookedUp
+) -> None:
+    file = artifact.new_file("file", bytes(200_000))  # too much to come along when it is looked up
+    others = iter([b"x" * 300_000])
+
+    def another_program_writes() -> None:
+        for other in others:
+            file.write(other)
+
+    when_looked_up(file.path, another_program_writes)
+
+    assert file.read() == b"x" * 300_000
+
+
+def test_a_file_that_goes_while_it_is_read_is_not_found(artifact: Artifact, when_looked_up: WhenLookedUp) -> None:
+    file = artifact.new_file("file", bytes(200_000))
+    when_looked_up(file.path, file.remove)
+
+    with pytest.raises(ArtifactNotFoundError, match="has no file 'file'"):
+        file.read()
+
+
+def test_an_open_file_that_is_replaced_never_mixes_both(artifact: Artifact) -> None:
+    file = artifact.new_file("file", bytes(200_000))
+
+    with file.open("rb") as old:
+        file.write(b"x" * 200_000)
+        with pytest.raises(NotFoundError):
+            old.read()
+
+
+def test_content_and_attributes_are_loaded_together(artifact: Artifact) -> None:
+    file = artifact.new_file("file")
+    file.write(b"1 2 3", {"separator": " "})
+
+    assert file.load(lambda content, attributes: content.read().split(attributes["separator"].encode())) == [
+        b"1",
+        b"2",
+        b"3",
+    ]
+
+
+def test_what_is_missing_elsewhere_is_not_looked_for_again(artifact: Artifact) -> None:
+    def read(*_: Any) -> None:
+        raise NotFoundError("something else")
+
+    with pytest.raises(NotFoundError, match="something else"):
+        artifact.new_file("file").load(read)
 
 
 def test_an_unknown_mode_is_refused(artifact: Artifact) -> None:

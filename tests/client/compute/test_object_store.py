@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from flowcept.compute.artifacts import Artifact, get_artifact, list_artifacts
 from flowcept.compute.cluster_memory import ClusterMemory, ClusterMemoryError, get_cluster_memory
 from flowcept.compute.object_store import Strategy, default_load_hook, default_save_hook, delete, exists, get, put
 from flowcept.errors import InvalidArgumentError, PreconditionError
+from tests.client.compute.conftest import WhenLookedUp
 
 
 @pytest.fixture
@@ -183,6 +185,20 @@ class Trap:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
+
+
+def test_an_object_is_read_with_the_serializer_of_its_own_version(namespace: str, when_looked_up: WhenLookedUp) -> None:
+    others = cycle([("json", {"b": 2}), ("pickle", {"a": 1})])
+
+    def another_program_puts() -> None:
+        serializer, value = next(others)
+        hook = default_save_hook(serializer)
+        put("key", value, namespace=namespace, artifact_only=True, save_artifact_hook=hook)
+
+    put("key", {"a": 1}, namespace=namespace, artifact_only=True)
+    when_looked_up(get_artifact("key", namespace).get_file("object").path, another_program_puts)
+
+    assert get("key", namespace=namespace) in ({"a": 1}, {"b": 2})
 
 
 def test_any_serializer_may_be_used(namespace: str) -> None:

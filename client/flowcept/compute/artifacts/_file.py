@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from flowcept.compute.artifacts._place import Place
 from flowcept.compute.errors import ArtifactNotFoundError
 from flowcept.db import BlobObject
-from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.errors import InvalidArgumentError, NotFoundError, shorten
 from flowcept.spooled import SpooledWriter
 
 _READING: Final = ("r", "rt", "rb")
 _WRITING: Final = ("w", "wt", "wb")
+_T = TypeVar("_T")
 
 
 class ArtifactFile:
     """A file of an artifact: read in constant memory, written as a whole.
 
     What is written becomes visible at once, when all of it is with the service; readers see the old content until then,
-    and always either one.
+    and never a mixture. ``read`` and ``load`` begin anew with a file that is replaced while they read it; reading one
+    of more than 128 KiB that ``open`` has given ends with NotFoundError then, for the old content is gone.
     """
 
     def __init__(self, place: Place, name: str) -> None:
@@ -61,11 +63,30 @@ class ArtifactFile:
             ArtifactNotFoundError: The file is gone.
             UnicodeDecodeError: It is read as text, and is none in UTF-8.
         """
-        blob = self._blob()
-        if mode is None:
-            mode = "r" if _metadata(blob)["text"] else "rb"
-        with _reading(blob, _known(mode, _READING)) as file:
-            return file.read(size)
+        wanted = None if mode is None else _known(mode, _READING)
+
+        def content(blob: BlobObject) -> Any:
+            with _reading(blob, wanted or ("r" if _metadata(blob)["text"] else "rb")) as file:
+                return file.read(size)
+
+        return self._load(content)
+
+    def load(self, read: Callable[[IO[bytes], Mapping[str, Any]], _T]) -> _T:
+        """What a function makes of the content and of the attributes that were written with it.
+
+        Args:
+            read: Takes the content as a binary file, and the attributes. Called again if the file was replaced before
+                it had read all.
+
+        Raises:
+            ArtifactNotFoundError: The file is gone.
+        """
+
+        def content(blob: BlobObject) -> _T:
+            with _reading(blob, "rb") as file:
+                return read(file, _metadata(blob)["attributes"])
+
+        return self._load(content)
 
     def write(self, data: Any, attributes: Mapping[str, Any] | None = None) -> None:
         """Replace the content.
@@ -89,6 +110,7 @@ class ArtifactFile:
 
         Raises:
             ArtifactNotFoundError: It is to be read, and is gone.
+            NotFoundError: When reading: it was replaced meanwhile.
         """
         if _known(mode, (*_READING, *_WRITING)) in _READING:
             with _reading(self._blob(), mode) as file:
@@ -110,6 +132,17 @@ class ArtifactFile:
 
     def __repr__(self) -> str:
         return f"ArtifactFile({self.path!r})"
+
+    def _load(self, read: Callable[[BlobObject], _T]) -> _T:
+        blob = self._blob()
+        while True:
+            try:
+                return read(blob)
+            except NotFoundError:
+                latest = self._blob()
+                if latest == blob:
+                    raise  # it is something else that was not found
+                blob = latest
 
     def _blob(self) -> BlobObject:
         blob = self._place.find(self._name)
