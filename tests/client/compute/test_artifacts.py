@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,29 @@ def test_files_are_listed_in_order_without_that_of_the_metadata(artifact: Artifa
 
     assert names(artifact) == ["a", "b", "folder/c d"]
     assert not artifact.is_empty
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda artifact: artifact.exists,
+        lambda artifact: artifact.has_file("file"),
+        lambda artifact: artifact.get_file("file"),
+        lambda artifact: artifact.new_file("another"),
+        Artifact.list_files,
+        Artifact.delete,
+    ],
+)
+def test_nothing_is_fetched_to_see_what_exists(
+    use: Callable[[Artifact], object], artifact: Artifact, when_looked_up: WhenLookedUp
+) -> None:
+    looked_up: list[str] = []
+    for path in (artifact.new_file("file", "text").path, f"{artifact.path}/.artifact.json"):
+        when_looked_up(path, partial(looked_up.append, path))
+
+    use(artifact)
+
+    assert looked_up == []
 
 
 def test_a_file_that_is_not_there_is_not_found(artifact: Artifact) -> None:

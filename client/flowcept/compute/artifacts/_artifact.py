@@ -48,7 +48,7 @@ class Artifact:
     @property
     def exists(self) -> bool:
         """Whether it is there, still."""
-        return self._place.find(METADATA_FILE) is not None
+        return self._place.has(METADATA_FILE)
 
     @property
     def is_empty(self) -> bool:
@@ -71,7 +71,7 @@ class Artifact:
 
     def has_file(self, filename: str) -> bool:
         """Whether it has a file of this name."""
-        return self._place.find(check_file_name(filename)) is not None
+        return self._place.has(check_file_name(filename))
 
     def get_file(self, filename: str, create: bool = False) -> ArtifactFile:
         """A file of this artifact.

@@ -115,6 +115,14 @@ class Place:
         except NotFoundError:
             return None
 
+    def has(self, file: str) -> bool:
+        """Whether there is such a file; none of its bytes is fetched."""
+        try:
+            self.db.get_blob_fingerprint(f"{self.path}/{file}")
+        except NotFoundError:
+            return False
+        return True
+
     def save(
         self,
         file: str,
