@@ -43,8 +43,9 @@ class Player(BaseConsumer):
         task.generated = {"stroke": number}
         task.status = Status.FINISHED
         task.started_at = task.ended_at = time.time()
-        Flowcept.db.insert_or_update_task(task)
+        # First, because the answer may be here before the call has returned.
         click.echo(f"{number:>3}  {self.stroke}")
+        Flowcept.db.insert_or_update_task(task)
 
 
 @click.command()
