@@ -7,6 +7,7 @@ import pickle
 from typing import IO, Any, Final, Protocol
 
 from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.pickling import dump
 
 
 class Serializer(Protocol):
@@ -30,10 +31,7 @@ class PickleSerializer:
         Raises:
             InvalidArgumentError: It cannot be pickled.
         """
-        try:
-            pickle.Pickler(file, protocol=5).dump(value)
-        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-            raise _not_serializable(value, "pickled", error) from error
+        dump(value, file, "value")
 
     def load(self, file: IO[bytes], /) -> Any:
         """See Serializer."""
@@ -52,7 +50,11 @@ class JsonSerializer:
         try:
             file.write(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
         except (TypeError, ValueError, RecursionError) as error:
-            raise _not_serializable(value, "written as JSON", error) from error
+            raise InvalidArgumentError(
+                f"value of type {type(value).__name__} cannot be written as JSON: {shorten(str(error), 200)}; use "
+                "another serializer",
+                field="value",
+            ) from error
 
     def load(self, file: IO[bytes], /) -> Any:
         """See Serializer."""
@@ -61,10 +63,3 @@ class JsonSerializer:
 
 SERIALIZERS: Final[dict[str, Serializer]] = {"pickle": PickleSerializer(), "json": JsonSerializer()}
 """Those that are recognized when a file is read."""
-
-
-def _not_serializable(value: Any, how: str, error: Exception) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"value of type {type(value).__name__} cannot be {how}: {shorten(str(error), 200)}; use another serializer",
-        field="value",
-    )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 from flowcept.checks import text
 from flowcept.db._blob_object import BlobObject
-from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.pickling import dump
 from flowcept.transport import (
     Connection,
     Download,
     PayloadSource,
-    PipeWriter,
     Progress,
     RangeReader,
     as_source,
@@ -31,18 +29,7 @@ def pickled(value: object, piece_size: int) -> PayloadSource:
     Raises:
         InvalidArgumentError: It cannot be pickled; raised when it is read.
     """
-
-    def write(file: PipeWriter) -> None:
-        try:
-            pickle.Pickler(file, protocol=5).dump(value)
-        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-            raise InvalidArgumentError(
-                f"object of type {type(value).__name__} cannot be pickled: {shorten(str(error), 200)}; serialize it "
-                "yourself and save the bytes",
-                field="object",
-            ) from error
-
-    return written_source(write, piece_size)
+    return written_source(lambda file: dump(value, file, "object"), piece_size)
 
 
 def payload_source(value: object, *, pickle: bool, piece_size: int) -> PayloadSource:

@@ -161,7 +161,7 @@ class TestLocalMemory:
 
     def test_leaves_nothing_of_a_value_that_cannot_be_kept(self, tmp_path: Path) -> None:
         memory = LocalClusterMemory(tmp_path / "memory")
-        with pytest.raises(ClusterMemoryError):
+        with pytest.raises(ClusterMemoryError, match="list cannot be pickled: .*; serialize it another way"):
             memory.put("key", [bytes(1 << 20), lambda: None])
 
         assert list((tmp_path / "memory").iterdir()) == []

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from flowcept.compute.cluster_memory._base import ClusterMemory, no_such_key
 from flowcept.compute.errors import ClusterMemoryError
-from flowcept.errors import shorten
+from flowcept.errors import InvalidArgumentError, shorten
+from flowcept.pickling import dump
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - not for temporary files: the memory itself
 
@@ -51,7 +52,7 @@ class LocalClusterMemory(ClusterMemory):
         try:
             with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
                 try:
-                    pickle.Pickler(file, protocol=5).dump(value)
+                    dump(value, file, "value")
                     file.flush()
                     # In one step, so that readers have either value.
                     Path(file.name).replace(self._path(key, namespace))
@@ -62,10 +63,8 @@ class LocalClusterMemory(ClusterMemory):
             raise ClusterMemoryError(
                 f"{shorten(key)} cannot be kept in {self._directory}: {error}", field="value"
             ) from error
-        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-            raise ClusterMemoryError(
-                f"value of type {type(value).__name__} cannot be pickled: {shorten(str(error), 200)}", field="value"
-            ) from error
+        except InvalidArgumentError as error:
+            raise ClusterMemoryError(error.message, field="value") from error
 
     def get(self, key: str, *, namespace: str = "default") -> Any:
         """See ``ClusterMemory.get``."""
