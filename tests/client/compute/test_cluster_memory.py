@@ -128,6 +128,22 @@ class TestEveryMemory:
 
         assert number_of(memory.get(key)) == 3
 
+    @pytest.mark.parametrize(
+        ("names", "wrong"),
+        [
+            (("default", 5), r"key is 5 of type int; it must be a string"),
+            (("default", "\ud800"), r"key is .* without lone surrogates"),
+            ((None, "key"), r"namespace is None of type NoneType; it must be a string"),
+        ],
+    )
+    def test_refuses_names_that_are_no_text(self, memory: ClusterMemory, names: tuple[Any, Any], wrong: str) -> None:
+        namespace, key = names
+        with pytest.raises(InvalidArgumentError, match=wrong):
+            memory.put(key, value(1), namespace=namespace)
+        for use in (memory.get, memory.delete, memory.exists):
+            with pytest.raises(InvalidArgumentError, match=wrong):
+                use(key, namespace=namespace)
+
     def test_refuses_what_it_cannot_keep_and_keeps_what_is_there(self, memory: ClusterMemory) -> None:
         memory.put("key", value(1))
 
@@ -161,7 +177,7 @@ class TestLocalMemory:
 
     def test_leaves_nothing_of_a_value_that_cannot_be_kept(self, tmp_path: Path) -> None:
         memory = LocalClusterMemory(tmp_path / "memory")
-        with pytest.raises(ClusterMemoryError, match="list cannot be pickled: .*; serialize it another way"):
+        with pytest.raises(ClusterMemoryError, match=r"list cannot be pickled: .*; serialize it another way"):
             memory.put("key", [bytes(1 << 20), lambda: None])
 
         assert list((tmp_path / "memory").iterdir()) == []

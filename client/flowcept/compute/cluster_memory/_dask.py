@@ -7,12 +7,11 @@ from typing import Any, Final
 import distributed
 from dask.base import is_dask_collection
 
-from flowcept.compute.cluster_memory._base import ClusterMemory, no_such_key
+from flowcept.compute.cluster_memory._base import ClusterMemory, Name, no_such_key
 from flowcept.compute.errors import ClusterMemoryError
 from flowcept.errors import shorten
 
 _PREFIX: Final = "flowcept"
-_Name = tuple[str, str, str]
 
 
 class DaskClusterMemory(ClusterMemory):
@@ -30,44 +29,36 @@ class DaskClusterMemory(ClusterMemory):
         except ValueError as error:
             raise ClusterMemoryError("this program is in no Dask cluster; make a distributed.Client first") from error
 
-    def put(self, key: str, value: Any, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.put``."""
+    def _put(self, name: Name, value: Any) -> None:
         if not is_dask_collection(value):
             raise ClusterMemoryError(
-                f"Dask's cluster memory keeps Dask collections, and {shorten(key)} is of type {type(value).__name__}; "
-                "use an artifact, or Ray",
+                f"Dask's cluster memory keeps Dask collections, and {shorten(name[1])} is of type "
+                f"{type(value).__name__}; use an artifact, or Ray",
                 field="value",
             )
-        self._client.publish_dataset(value.persist(), name=_name(key, namespace), override=True)
+        self._client.publish_dataset(value.persist(), name=(_PREFIX, *name), override=True)
 
-    def get(self, key: str, *, namespace: str = "default") -> Any:
-        """See ``ClusterMemory.get``."""
+    def _get(self, name: Name) -> Any:
         try:
-            return self._client.get_dataset(_name(key, namespace))
+            return self._client.get_dataset((_PREFIX, *name))
         except KeyError:
-            raise no_such_key(key, namespace) from None
+            raise no_such_key(name) from None
 
-    def delete(self, key: str, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.delete``."""
-        if not self.exists(key, namespace=namespace):
-            raise no_such_key(key, namespace)
-        self._client.unpublish_dataset(_name(key, namespace))
+    def _delete(self, name: Name) -> None:
+        if not self._exists(name):
+            raise no_such_key(name)
+        self._client.unpublish_dataset((_PREFIX, *name))
 
-    def exists(self, key: str, *, namespace: str = "default") -> bool:
-        """See ``ClusterMemory.exists``."""
-        return _name(key, namespace) in self._names()
+    def _exists(self, name: Name) -> bool:
+        return (_PREFIX, *name) in self._published()
 
     def clear(self) -> None:
         """See ``ClusterMemory.clear``."""
-        for name in self._names():
-            if isinstance(name, tuple) and name[:1] == (_PREFIX,):
-                self._client.unpublish_dataset(name)
+        for published in self._published():
+            if isinstance(published, tuple) and published[:1] == (_PREFIX,):
+                self._client.unpublish_dataset(published)
 
-    def _names(self) -> tuple[object, ...]:
+    def _published(self) -> tuple[object, ...]:
         """What is published, by others too."""
         names: tuple[object, ...] = self._client.list_datasets()
         return names
-
-
-def _name(key: str, namespace: str) -> _Name:
-    return (_PREFIX, namespace, key)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from flowcept.compute.cluster_memory._base import ClusterMemory, no_such_key
+from flowcept.compute.cluster_memory._base import ClusterMemory, Name, no_such_key
 from flowcept.compute.errors import ClusterMemoryError
 from flowcept.errors import InvalidArgumentError, shorten
 from flowcept.pickling import dump
@@ -47,43 +47,39 @@ class LocalClusterMemory(ClusterMemory):
                 f"{directory} is not this user's alone; remove it, or let whoever made it do so", directory=directory
             )
 
-    def put(self, key: str, value: Any, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.put``."""
+    def _put(self, name: Name, value: Any) -> None:
         try:
             with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
                 try:
                     dump(value, file, "value")
                     file.flush()
                     # In one step, so that readers have either value.
-                    Path(file.name).replace(self._path(key, namespace))
+                    Path(file.name).replace(self._path(name))
                 except BaseException:
                     Path(file.name).unlink(missing_ok=True)
                     raise
         except OSError as error:
             raise ClusterMemoryError(
-                f"{shorten(key)} cannot be kept in {self._directory}: {error}", field="value"
+                f"{shorten(name[1])} cannot be kept in {self._directory}: {error}", field="value"
             ) from error
         except InvalidArgumentError as error:
             raise ClusterMemoryError(error.message, field="value") from error
 
-    def get(self, key: str, *, namespace: str = "default") -> Any:
-        """See ``ClusterMemory.get``."""
+    def _get(self, name: Name) -> Any:
         try:
-            with self._path(key, namespace).open("rb") as file:
+            with self._path(name).open("rb") as file:
                 return pickle.load(file)  # noqa: S301 - only this user can have put it there
         except FileNotFoundError:
-            raise no_such_key(key, namespace) from None
+            raise no_such_key(name) from None
 
-    def delete(self, key: str, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.delete``."""
+    def _delete(self, name: Name) -> None:
         try:
-            self._path(key, namespace).unlink()
+            self._path(name).unlink()
         except FileNotFoundError:
-            raise no_such_key(key, namespace) from None
+            raise no_such_key(name) from None
 
-    def exists(self, key: str, *, namespace: str = "default") -> bool:
-        """See ``ClusterMemory.exists``."""
-        return self._path(key, namespace).exists()
+    def _exists(self, name: Name) -> bool:
+        return self._path(name).exists()
 
     def clear(self) -> None:
         """See ``ClusterMemory.clear``."""
@@ -91,7 +87,7 @@ class LocalClusterMemory(ClusterMemory):
         for path in self._directory.iterdir():
             path.unlink(missing_ok=True)
 
-    def _path(self, key: str, namespace: str) -> Path:
+    def _path(self, name: Name) -> Path:
         # Digests, because keys may be longer than names of files, and contain what these must not.
-        name = f"{sha256(namespace.encode()).hexdigest()[:32]}-{sha256(key.encode()).hexdigest()[:64]}"
-        return self._directory / name
+        namespace, key = (sha256(part.encode()).hexdigest() for part in name)
+        return self._directory / f"{namespace[:32]}-{key}"

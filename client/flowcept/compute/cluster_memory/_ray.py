@@ -7,30 +7,29 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayError
 
-from flowcept.compute.cluster_memory._base import ClusterMemory, no_such_key
+from flowcept.compute.cluster_memory._base import ClusterMemory, Name, no_such_key
 from flowcept.compute.errors import ClusterMemoryError
 from flowcept.errors import shorten
 
 _NAME: Final = "flowcept-cluster-memory"
-_Key = tuple[str, str]
 
 
 class _Directory:
     """Knows where values are. An actor: it lives as long as the cluster, and owns the values, so that they do too."""
 
     def __init__(self) -> None:
-        self._references: dict[_Key, Any] = {}
+        self._references: dict[Name, Any] = {}
 
-    def put(self, key: _Key, value: Any) -> None:
+    def put(self, name: Name, value: Any) -> None:
         # Anew: what a worker has put ends with the worker.
-        self._references[key] = ray.put(value)
+        self._references[name] = ray.put(value)
 
-    def get(self, key: _Key) -> list[Any] | None:
+    def get(self, name: Name) -> list[Any] | None:
         # In a list, for Ray would give the value instead of the reference.
-        return [self._references[key]] if key in self._references else None
+        return [self._references[name]] if name in self._references else None
 
-    def delete(self, key: _Key) -> bool:
-        return self._references.pop(key, None) is not None
+    def delete(self, name: Name) -> bool:
+        return self._references.pop(name, None) is not None
 
     def clear(self) -> None:
         self._references.clear()
@@ -56,34 +55,30 @@ class RayClusterMemory(ClusterMemory):
         except (RayError, ValueError) as error:
             raise _away(error) from error
 
-    def put(self, key: str, value: Any, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.put``."""
+    def _put(self, name: Name, value: Any) -> None:
         try:
-            ray.get(self._directory.put.remote((namespace, key), value))
+            ray.get(self._directory.put.remote(name, value))
         except (RayError, TypeError, AttributeError, RecursionError) as error:
             raise ClusterMemoryError(
-                f"Ray cannot keep {shorten(key)}, of type {type(value).__name__}: {shorten(str(error), 200)}",
+                f"Ray cannot keep {shorten(name[1])}, of type {type(value).__name__}: {shorten(str(error), 200)}",
                 field="value",
             ) from error
 
-    def get(self, key: str, *, namespace: str = "default") -> Any:
-        """See ``ClusterMemory.get``."""
-        found = self._ask("get", (namespace, key))
+    def _get(self, name: Name) -> Any:
+        found = self._ask("get", name)
         if found is None:
-            raise no_such_key(key, namespace)
+            raise no_such_key(name)
         try:
             return ray.get(found[0])
         except RayError as error:
             raise _away(error) from error
 
-    def delete(self, key: str, *, namespace: str = "default") -> None:
-        """See ``ClusterMemory.delete``."""
-        if not self._ask("delete", (namespace, key)):
-            raise no_such_key(key, namespace)
+    def _delete(self, name: Name) -> None:
+        if not self._ask("delete", name):
+            raise no_such_key(name)
 
-    def exists(self, key: str, *, namespace: str = "default") -> bool:
-        """See ``ClusterMemory.exists``."""
-        return self._ask("get", (namespace, key)) is not None
+    def _exists(self, name: Name) -> bool:
+        return self._ask("get", name) is not None
 
     def clear(self) -> None:
         """See ``ClusterMemory.clear``."""
