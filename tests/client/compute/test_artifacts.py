@@ -168,7 +168,7 @@ def test_a_file_that_is_not_there_is_not_found(artifact: Artifact) -> None:
     assert artifact.get_file("file", create=True).read() == b""
 
 
-@pytest.mark.parametrize("name", ["", "nul\0", 5])
+@pytest.mark.parametrize("name", ["", "nul\0", "\ud800", 5])
 def test_a_file_name_that_is_none_is_refused(name: Any, artifact: Artifact) -> None:
     with pytest.raises(InvalidArgumentError, match="file name"):
         artifact.new_file(name)
@@ -316,9 +316,11 @@ def test_metadata_are_the_items_of_a_dictionary(artifact: Artifact) -> None:
     assert artifact.get_meta("a", "default") == "default"
 
 
-@pytest.mark.parametrize(("key", "value"), [(1, "value"), ("key", 1), ("key", None)])
+@pytest.mark.parametrize(
+    ("key", "value"), [(1, "value"), ("key", 1), ("key", None), ("\ud800", "value"), ("key", "\ud800")]
+)
 def test_metadata_are_strings(key: Any, value: Any, artifact: Artifact) -> None:
-    with pytest.raises(InvalidArgumentError, match="must be a string"):
+    with pytest.raises(InvalidArgumentError, match=r"metadata (key|value) is .*; it must be (a string|valid Unicode)"):
         artifact.set_meta(key, value)
 
     assert artifact.metadata == {}

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import IO, Any, Self
 
+from flowcept.checks import text
 from flowcept.compute.artifacts._file import ArtifactFile
-from flowcept.compute.artifacts._place import METADATA_FILE, Place, check_file_name
+from flowcept.compute.artifacts._place import METADATA_FILE, Place, check_file_name, no_such_file
 from flowcept.compute.errors import ArtifactExistsError, ArtifactNotFoundError, KeyNotFoundError
 from flowcept.db import BlobObject, SaveConditions
-from flowcept.errors import AlreadyExistsError, VersionConflictError, shorten, wrong_type
+from flowcept.errors import AlreadyExistsError, VersionConflictError, shorten
 
 
 class Artifact:
@@ -86,11 +87,7 @@ class Artifact:
         if create:
             return self.new_file(filename)
         if not self.has_file(filename):
-            raise ArtifactNotFoundError(
-                f"artifact {self.name!r} of namespace {self.namespace!r} has no file {shorten(filename)}; "
-                "list_files() names those that it has, and create=True makes one",
-                object_id=f"{self.path}/{filename}",
-            )
+            raise no_such_file(self._place, filename)
         return ArtifactFile(self._place, filename)
 
     def new_file(self, filename: str, content: Any = None, *, exist_ok: bool = True) -> ArtifactFile:
@@ -164,10 +161,8 @@ class Artifact:
         Raises:
             InvalidArgumentError: Key or value is no string.
         """
-        for what, given in (("metadata key", key), ("metadata value", value)):
-            if not isinstance(given, str):
-                raise wrong_type(what, given, "a string")
-        self._change_metadata(lambda metadata: metadata.update({key: value}))
+        entry = {text("metadata key", key): text("metadata value", value)}
+        self._change_metadata(lambda metadata: metadata.update(entry))
 
     def del_meta(self, key: str) -> None:
         """Delete the metadata under a key.

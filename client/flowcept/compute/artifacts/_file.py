@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any, Final, TypeVar
 
-from flowcept.compute.artifacts._place import Place
-from flowcept.compute.errors import ArtifactNotFoundError
+from flowcept.compute.artifacts._place import Place, no_such_file
 from flowcept.db import BlobObject
 from flowcept.errors import InvalidArgumentError, NotFoundError, shorten
 from flowcept.spooled import SpooledWriter
@@ -117,7 +116,7 @@ class ArtifactFile:
                 yield file
             return
         # Not saved by itself: a block that fails must leave nothing behind, and a transaction saves it later.
-        save = partial(self._place.save, self._name, attributes=attributes, text=mode != "wb")
+        save = partial(self._place.save, self._name, attributes=attributes, is_text=mode != "wb")
         writer = SpooledWriter(self.path, save, autocommit=False)
         try:
             yield from _writing(writer, mode)
@@ -147,11 +146,7 @@ class ArtifactFile:
     def _blob(self) -> BlobObject:
         blob = self._place.find(self._name)
         if blob is None:
-            raise ArtifactNotFoundError(
-                f"artifact {self._place.name!r} of namespace {self._place.namespace!r} has no file "
-                f"{shorten(self._name)}",
-                object_id=self.path,
-            )
+            raise no_such_file(self._place, self._name)
         return blob
 
 

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Unpack
 
+from flowcept.checks import text
+from flowcept.compute.errors import ArtifactNotFoundError
 from flowcept.db import DBAPI, BlobObject, SaveConditions
-from flowcept.errors import InvalidArgumentError, NotFoundError, PreconditionError, shorten, wrong_type
+from flowcept.errors import InvalidArgumentError, NotFoundError, PreconditionError, shorten
 
 TYPE: Final = "artifact"
 METADATA_FILE: Final = ".artifact.json"
@@ -24,9 +26,7 @@ def check_name(what: str, name: str) -> str:
     Raises:
         InvalidArgumentError: It is not.
     """
-    if not isinstance(name, str):
-        raise wrong_type(what, name, "a string")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(text(what, name)):
         raise InvalidArgumentError(
             f"{what} is {shorten(name)}; use letters, digits, '_', '-' and '.', and begin with none of the last two",
             field=what,
@@ -41,9 +41,7 @@ def check_file_name(name: str) -> str:
     Raises:
         InvalidArgumentError: It is not.
     """
-    if not isinstance(name, str):
-        raise wrong_type("file name", name, "a string")
-    if not name or "\0" in name:
+    if not text("file name", name) or "\0" in name:
         raise InvalidArgumentError(
             f"file name is {shorten(name)}; it must not be empty, nor contain NUL",
             field="file name",
@@ -129,7 +127,7 @@ class Place:
         content: Any,
         attributes: Mapping[str, Any] | None = None,
         *,
-        text: bool = False,
+        is_text: bool = False,
         **conditions: Unpack[SaveConditions],
     ) -> None:
         """Save a file.
@@ -138,19 +136,19 @@ class Place:
             file: Its name.
             content: A string, or all that ``save_or_update_object`` takes.
             attributes: What to keep with the content.
-            text: Whether other content than a string is text too, in UTF-8.
+            is_text: Whether other content than a string is text too, in UTF-8.
             **conditions: Those of ``save_or_update_object``.
         """
-        is_text = isinstance(content, str)
+        is_string = isinstance(content, str)
         metadata = {
             "namespace": self.namespace,
             "artifact": self.name,
             "file": file,
-            "text": text or is_text,
+            "text": is_text or is_string,
             "attributes": dict(attributes or {}),
         }
         self.db.save_or_update_object(
-            content.encode() if is_text else content,
+            content.encode() if is_string else content,
             object_id=f"{self.path}/{file}",
             type=TYPE,
             custom_metadata=metadata,
@@ -182,6 +180,15 @@ class Place:
         }
         found = self.db.query(filter=wanted, projection=["custom_metadata.file"], collection="objects")
         return sorted(document["custom_metadata"]["file"] for document in found)
+
+
+def no_such_file(place: Place, file: str) -> ArtifactNotFoundError:
+    """The error for a file that an artifact does not have."""
+    return ArtifactNotFoundError(
+        f"artifact {place.name!r} of namespace {place.namespace!r} has no file {shorten(file)}; list_files() names "
+        "those that it has, and get_file() with create=True makes one",
+        object_id=f"{place.path}/{file}",
+    )
 
 
 def artifact_names(db: DBAPI, namespace: str) -> list[str]:
