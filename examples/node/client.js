@@ -66,8 +66,10 @@ class Client {
     const credentials = grpc.credentials.createInsecure(); // createSsl(...) where the service has a certificate
     this.metadata = new grpc.Metadata();
     if (token) this.metadata.set("authorization", `Bearer ${token}`);
-    this.blobs = new BlobStore(target, credentials);
-    this.provenance = new Provenance(target, credentials);
+    // A service that was away is looked for again after a second, then two, four, ... by default.
+    const options = { "grpc.initial_reconnect_backoff_ms": PAUSE_MS, "grpc.max_reconnect_backoff_ms": 10 * PAUSE_MS };
+    this.blobs = new BlobStore(target, credentials, options);
+    this.provenance = new Provenance(target, credentials, options);
   }
 
   close() {

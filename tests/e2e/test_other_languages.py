@@ -134,10 +134,11 @@ def following(client: Program, server: ServerProcess) -> Iterator[Iterator[dict[
 
 def test_it_follows_events_over_a_restart_of_the_service(client: Program, tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, following(client, server) as events:
-        for number in range(3):
+        for number in range(2):
+            if number:
+                server.restart()
             with closing(DBAPI(ClientSettings.load(environ={}, target=server.target))) as db:
                 db.publish([{"type": "task", "task_id": f"t{number}", "workflow_id": "w", "used": {"lr": 0.5}}])
             event = next(events)
             assert (event["sequence"], event["id"]) == (number + 1, f"t{number}")
             assert event["document"]["used"] == {"lr": 0.5}
-            server.restart()
