@@ -59,7 +59,8 @@ class CaptureRun:
         """All messages so far, oldest first, as far as they are kept."""
         if self._run_log.forgotten:
             _log.warning(
-                "%d older messages of this run are published and no longer here; project.dump_buffer.enabled keeps all",
+                "%d older messages of this run are no longer here: no buffer file keeps them "
+                "(project.dump_buffer.enabled), or it could not be written",
                 self._run_log.forgotten,
             )
         return self._buffer.messages()

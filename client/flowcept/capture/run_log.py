@@ -44,8 +44,8 @@ class RunLog:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether there is far too much in memory, because nobody makes room."""
-        return self._weight > 2 * self._memory
+        """Whether there is far too much in memory, because nobody makes room, and a file where it can go."""
+        return self._copy is not None and self._weight > 2 * self._memory
 
     def relieve(self) -> None:
         """Make room in memory if there is too much. Takes its time: not for the user's thread, if there is another.

@@ -247,6 +247,13 @@ def test_offline_the_memory_is_bounded_and_the_file_has_all(spool: Spool, tmp_pa
     assert numbers(list(read_messages(tmp_path / "buffer.jsonl"))) == list(range(100))
 
 
+def test_offline_without_a_buffer_file_nothing_is_forgotten(spool: Spool) -> None:
+    buffer = make_buffer(spool, None, RunLog(100_000, None))
+    append(buffer, 100)
+
+    assert numbers(buffer.messages()) == list(range(100))
+
+
 def test_many_threads_lose_nothing(spool: Spool, publisher: RecordingPublisher) -> None:
     buffer = make_buffer(spool, publisher)
     threads = [threading.Thread(target=append, args=(buffer, 200, 1000 * index)) for index in range(8)]
