@@ -11,6 +11,7 @@ from flowcept.jsonlines import encode_line, read_messages
 from flowcept.replacing import part_path
 
 _UNWRITTEN = 4  # times the bound of memory, for what a full disk does not take
+_AT_ONCE = 1 << 20  # bytes of messages, estimated, in one write: a disk that is full does not cost more work than that
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class RunLog:
         self._part: Path | None = None
         self._messages: deque[tuple[dict[str, object], int]] = deque()
         self._weight = 0
+        self._tolerated = memory
+        """Bytes up to which nothing is done: more after a failure, so that a full disk is not tried all the time."""
         self._lock = threading.Lock()
         self._file_lock = threading.Lock()
         self.forgotten = 0
@@ -45,7 +48,7 @@ class RunLog:
     @property
     def is_crowded(self) -> bool:
         """Whether there is far too much in memory, because nobody makes room, and a file where it can go."""
-        return self._copy is not None and self._weight > 2 * self._memory
+        return self._copy is not None and self._weight > max(2 * self._memory, self._tolerated)
 
     def relieve(self) -> None:
         """Make room in memory if there is too much. Takes its time: not for the user's thread, if there is another.
@@ -54,21 +57,16 @@ class RunLog:
             OSError: The part of the buffer file cannot be written. What was to go there stays in memory, up to a bound.
         """
         with self._file_lock:
-            with self._lock:
-                surplus = self._surplus(self._memory)
-            if not surplus:
+            if self._weight <= self._tolerated:
                 return
             if self._copy is None:
-                self.forgotten += len(surplus)
-                return
-            try:
-                self._write([message for message, _ in surplus])
-            except OSError:
                 with self._lock:
-                    self._messages.extendleft(reversed(surplus))
-                    self._weight += sum(weight for _, weight in surplus)
-                    self.forgotten += len(self._surplus(_UNWRITTEN * self._memory))
-                raise
+                    self.forgotten += len(self._take(self._memory))
+                return
+            excess = self._weight - self._memory  # of now: what comes meanwhile is for the next time
+            while excess > 0:
+                excess -= self._write_some(min(excess, _AT_ONCE))
+            self._tolerated = self._memory
 
     def messages(self) -> list[dict[str, object]]:
         """What is kept, oldest first; at first sight a copy, the messages themselves are shared."""
@@ -106,26 +104,45 @@ class RunLog:
         self._part = None
         self._copy = None
 
-    def _surplus(self, bound: int) -> list[tuple[dict[str, object], int]]:
-        surplus = []
+    def _take(self, bound: int) -> list[tuple[dict[str, object], int]]:
+        """The oldest messages, so that no more than ``bound`` stays."""
+        taken = []
         while self._weight > bound and self._messages:
             message, weight = self._messages.popleft()
             self._weight -= weight
-            surplus.append((message, weight))
-        return surplus
+            taken.append((message, weight))
+        return taken
+
+    def _write_some(self, size: int) -> int:
+        """Write the oldest messages, of so many bytes or a little more; how many bytes they are."""
+        with self._lock:
+            oldest = self._take(self._weight - size)
+        taken = sum(weight for _, weight in oldest)
+        try:
+            self._write([message for message, _ in oldest])
+        except BaseException:  # Ctrl-C too: in a run without a service it is the user's thread that writes
+            with self._lock:
+                self._messages.extendleft(reversed(oldest))
+                self._weight += taken
+                self.forgotten += len(self._take(_UNWRITTEN * self._memory))
+                self._tolerated = self._weight + self._memory // 4
+            raise
+        return taken
 
     def _write(self, messages: list[dict[str, object]]) -> None:
         assert self._copy is not None  # noqa: S101 - callers have looked
-        if self._part is None:
+        part = self._part
+        if part is None:
             self._copy.parent.mkdir(parents=True, exist_ok=True)
-            self._part = part_path(self._copy)
+            part = part_path(self._copy)
         lines = memoryview(b"".join(encode_line(message) for message in messages))
-        with self._part.open("ab", buffering=0) as file:
+        with part.open("ab", buffering=0) as file:
+            self._part = part  # only now is there something to read
             end = file.tell()
             try:
                 while lines:
                     lines = lines[file.write(lines) :]
-            except OSError:
+            except BaseException:
                 # Of what is tried again, half must not be there already.
                 file.truncate(end)
                 raise

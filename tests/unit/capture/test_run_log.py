@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from flowcept.capture import run_log
 from flowcept.capture.run_log import RunLog
-from flowcept.jsonlines import read_messages
+from flowcept.jsonlines import encode_line, read_messages
 from tests.support.disks import small_file_system
 
 
@@ -103,3 +104,61 @@ def test_a_disk_that_stays_full_does_not_take_the_memory(full_disk: Path, caplog
     with caplog.at_level(logging.WARNING):
         log.finish()
     assert "80 messages are not in" in caplog.text
+
+
+def test_a_full_disk_is_not_tried_again_for_every_message(full_disk: Path) -> None:
+    log = RunLog(1000, full_disk / "buffer.jsonl")
+    fill(log, 30, pad="x" * 1000)
+    with pytest.raises(OSError, match="No space"):
+        log.relieve()
+
+    fill(log, 2)
+    assert not log.is_crowded
+    log.relieve()
+
+    fill(log, 1)
+    assert log.is_crowded
+    with pytest.raises(OSError, match="No space"):
+        log.relieve()
+
+
+def test_a_full_disk_costs_the_work_of_one_write(full_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[object] = []
+
+    def count(message: dict[str, object]) -> bytes:
+        encoded.append(message)
+        return encode_line(message)
+
+    monkeypatch.setattr(run_log, "encode_line", count)
+    log = RunLog(1 << 20, full_disk / "buffer.jsonl")
+    fill(log, 40, weight=1 << 18, pad="x" * 4000)
+    with pytest.raises(OSError, match="No space"):
+        log.relieve()
+
+    assert len(encoded) == 4
+
+
+def test_an_interrupted_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(message: dict[str, object]) -> bytes:
+        if message["number"] == 3:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return encode_line(message)
+
+    monkeypatch.setattr(run_log, "encode_line", interrupt)
+    log = RunLog(500, tmp_path / "buffer.jsonl")
+    messages = fill(log, 20)
+    with pytest.raises(KeyboardInterrupt):
+        log.relieve()
+    log.finish()
+
+    assert list(read_messages(tmp_path / "buffer.jsonl")) == messages
+
+
+def test_messages_are_there_when_the_file_could_not_be_made(tmp_path: Path) -> None:
+    log = RunLog(500, tmp_path / ("x" * 240 + ".jsonl"))  # with what is added to it, no file can have this name
+    messages = fill(log, 20)
+    with pytest.raises(OSError, match="name too long"):
+        log.relieve()
+
+    assert log.messages() == messages
