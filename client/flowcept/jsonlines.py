@@ -37,7 +37,8 @@ def encode_line(message: Mapping[str, object]) -> bytes:
         text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_extended)
     except ValueError:  # not a number: rare, so it costs only those messages a second pass
         text = json.dumps(finite(message), ensure_ascii=False, separators=(",", ":"), default=_extended)
-    return text.encode() + b"\n"
+    # Half a surrogate pair, which UTF-8 does not hold, is written as JSON's own escape for it.
+    return text.encode(errors="backslashreplace") + b"\n"
 
 
 def decode_line(line: bytes, source: str) -> dict[str, object]:

@@ -72,9 +72,16 @@ def _moment(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _member(value: Enum) -> Any:
+    inner = value.value
+    if isinstance(inner, str):
+        return Text(str.__str__(inner))
+    return inner if isinstance(inner, (int, float)) else Text(value.name)
+
+
 _STANDARD: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (_KEPT, lambda value: value),
-    (Enum, lambda value: value.value if isinstance(value.value, (str, int, float)) else Text(value.name)),
+    (Enum, _member),
     (str, lambda value: Text(str.__str__(value))),
     (bool, bool),
     (int, int),

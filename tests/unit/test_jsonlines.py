@@ -51,6 +51,11 @@ def test_values_that_only_bson_has_are_kept() -> None:
     assert decode_line(encode_line({"values": values}), "here") == {"values": values}
 
 
+@pytest.mark.parametrize("value", ["\ud800", Regex("\udcff")], ids=lambda value: type(value).__name__)
+def test_half_a_surrogate_pair_is_kept(value: object) -> None:
+    assert decode_line(encode_line({"value": value}), "here") == {"value": value}
+
+
 def test_numbers_that_json_lacks_are_kept() -> None:
     found = decode_line(encode_line({"values": [math.inf, -math.inf, math.nan]}), "here")["values"]
 

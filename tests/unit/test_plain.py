@@ -29,6 +29,10 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Found(enum.Enum):
+    NAME = "\udcff"  # as of a file that is not named in UTF-8
+
+
 class Level(enum.IntEnum):
     HIGH = 3
 
@@ -166,8 +170,9 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert plain("x" * 50, PlainLimits(max_text=10)) == "x" * 10 + "… <50 characters>"
 
 
-def test_half_a_surrogate_pair_can_be_stored() -> None:
-    bson.encode({"value": plain("\ud800")})
+@pytest.mark.parametrize("value", ["\ud800", Found.NAME])
+def test_half_a_surrogate_pair_can_be_stored(value: object) -> None:
+    bson.encode({"value": plain(value)})
 
 
 def test_the_weight_grows_with_what_is_kept() -> None:
