@@ -1,4 +1,4 @@
-"""The modules of the libraries Flowcept and Flowdapt under their names there, so that their callers run unchanged.
+"""Modules of the libraries Flowcept and Flowdapt under their names there, so that their importers need not change.
 
 They are no files: a finder, asked after all others, makes each of them a view of the module that has its contents.
 """

@@ -8,8 +8,8 @@
     df = get("my_dataframe")
     put("my_dataframe", df, artifact_only=True)
 
-An object goes to cluster memory, which is quick and ends with its cluster, or, where that cannot keep it, to an
-artifact, which the service keeps until it is deleted. ``artifact_only=True`` makes sure of the latter.
+An object goes to cluster memory, which is quick and ends with its cluster or machine, or, where that cannot keep it,
+to an artifact, which the service keeps until it is deleted. ``artifact_only=True`` makes sure of the latter.
 
 **Objects are pickled unless you choose otherwise, and getting one unpickles it, which runs code that it contains.**
 Share a namespace only with those whom you trust, or keep plain values, with

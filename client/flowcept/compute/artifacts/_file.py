@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 class ArtifactFile:
-    """A file of an artifact: read in constant memory, written as a whole.
+    """A file of an artifact: read in constant memory, written as a whole, from a temporary file if ``open`` writes it.
 
     What is written becomes visible at once, when all of it is with the service; readers see the old content until then,
     and never a mixture. ``read`` and ``load`` begin anew with a file that is replaced while they read it; reading one

@@ -1,4 +1,4 @@
-"""Memory that the workers of one cluster share: quick, and gone with the cluster.
+"""Memory that the workers of one cluster share: quick, and kept until they are told to forget, or the cluster ends.
 
 ::
 
@@ -7,7 +7,7 @@
     get_cluster_memory().put("cities", ["St. Louis", "Moab", "Los Angeles"])
 
 Which memory that is, the program's surroundings say: in a Ray cluster it is Ray's object store, with a Dask client it
-is the memory of Dask's workers, and otherwise the memory of this machine.
+is the memory of Dask's workers, and otherwise the memory of this machine, which stays until the machine restarts.
 """
 
 from flowcept.compute.cluster_memory._base import ClusterMemory

@@ -14,7 +14,7 @@ Name = tuple[str, str]
 
 
 class ClusterMemory(ABC):
-    """Keeps Python objects for all workers of a cluster, until they are deleted or the cluster ends.
+    """Keeps Python objects for all workers of a cluster, until they are deleted or the cluster (the machine) ends.
 
     What workers get is a copy of its own: changing it changes nothing for others. Putting replaces what is there, at
     once for everybody.
