@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowcept import Flowcept
 from flowcept.config import ClientSettings
 from flowcept.db import DBAPI
 from tests.client.fake_blob_store import FakeBlobStore, serving
@@ -48,6 +49,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def db(service: str, connect: Connect) -> DBAPI:
     """A client of the real service."""
     return connect(service)
+
+
+@pytest.fixture
+def configured(service: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A program that knows where its service is: what it does with `Flowcept.db` arrives there."""
+    monkeypatch.setenv("FLOWCEPT_TARGET", service)
+    Flowcept.db.close()
+    yield
+    Flowcept.db.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,9 @@ from flowcept import BlobObject, Flowcept
 
 
 @pytest.fixture(autouse=True)
-def configured(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The only thing that a user of the library has to say: where the service is."""
-    monkeypatch.setenv("FLOWCEPT_TARGET", service)
+def user(configured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of the library: the only thing to say is where the service is."""
     monkeypatch.chdir(tmp_path)
-    Flowcept.db.close()
-    yield
-    Flowcept.db.close()
 
 
 def test_store_bytes_and_linkage_fields_then_update_them() -> None:

@@ -24,21 +24,14 @@ from flowcept.errors import InvalidArgumentError, PreconditionError
 from flowcept.filesystem import FlowceptFileSystem
 from tests.support.server import service_in_process
 
+pytestmark = pytest.mark.usefixtures("configured")
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service of its own: so many objects would be in the way of tests that list some."""
     with service_in_process(tmp_path_factory.mktemp("service")) as running:
         yield running.target
-
-
-@pytest.fixture(autouse=True)
-def configured(service: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A program that knows where its service is."""
-    monkeypatch.setenv("FLOWCEPT_TARGET", service)
-    Flowcept.db.close()
-    yield
-    Flowcept.db.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ WhenLookedUp = Callable[[str, Callable[[], object]], None]
 
 
 @pytest.fixture(autouse=True)
-def configured(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_memory(configured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that knows where its service is, and whose local memory nobody else uses."""
-    monkeypatch.setenv("FLOWCEPT_TARGET", service)
     monkeypatch.setattr("flowcept.compute.cluster_memory._local._SHARED_MEMORY", tmp_path)
-    Flowcept.db.close()
-    yield
-    Flowcept.db.close()
 
 
 @pytest.fixture

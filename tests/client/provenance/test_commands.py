@@ -258,27 +258,37 @@ def test_a_consumer_is_deleted_by_its_name(run: Run, fresh: DBAPI) -> None:
     assert run("consumer", "rm", "backup", target=target).code == 3
 
 
-def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) -> None:
-    out = tmp_path / "events.jsonl"
+def interrupted_tail(target: str, out: Path, *options: str, after: Callable[[], object]) -> str:
+    """Tail all events into a file, press Ctrl-C after something, and give what the command says."""
     with out.open("wb") as file:
         process = subprocess.Popen(
-            [*COMMAND, "events", "tail", "--from", "earliest", "--kind", "task", "--json"],
+            [*COMMAND, "events", "tail", "--from", "earliest", "--json", *options],
             stdout=file,
             stderr=subprocess.PIPE,
-            env=environment(fresh.connection.settings.target),
+            env=environment(target),
         )
     try:
-        for number in range(3):
-            fresh.publish([{"type": "task", "task_id": f"t{number}"}, {"type": "workflow", "workflow_id": "w"}])
-            eventually(partial(has_lines, out, number + 1))
+        after()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()
-
     assert process.returncode == 130
     assert b"Traceback" not in err
+    return err.decode()
+
+
+def test_a_tail_follows_until_it_is_interrupted(fresh: DBAPI, tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+
+    def follows() -> None:
+        for number in range(3):
+            fresh.publish([{"type": "task", "task_id": f"t{number}"}, {"type": "workflow", "workflow_id": "w"}])
+            eventually(partial(has_lines, out, number + 1))
+
+    interrupted_tail(fresh.connection.settings.target, out, "--kind", "task", after=follows)
+
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["t0", "t1", "t2"]
 
 
@@ -286,25 +296,16 @@ def test_a_tail_that_cannot_say_how_far_it_has_come_says_so_and_ends_as_it_was_t
     tmp_path: Path, connect: Connect
 ) -> None:
     out = tmp_path / "events.jsonl"
-    with ServerProcess(tmp_path) as server, out.open("wb") as file:
+    with ServerProcess(tmp_path) as server:
         connect(server.target).publish([{"type": "task", "task_id": "t"}])
-        process = subprocess.Popen(
-            [*COMMAND, "events", "tail", "--from", "earliest", "--consumer", "backup", "--json"],
-            stdout=file,
-            stderr=subprocess.PIPE,
-            env=environment(server.target),
-        )
-        try:
+
+        def loses_the_service() -> None:
             eventually(partial(has_lines, out, 1))
             server.kill()  # before the second after which it acknowledges
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-            process.wait()
 
-    assert process.returncode == 130
-    assert b"consumer 'backup' has come to 1; if it ends now, events behind 0 come again" in err
+        said = interrupted_tail(server.target, out, "--consumer", "backup", after=loses_the_service)
+
+    assert "consumer 'backup' has come to 1; if it ends now, events behind 0 come again" in said
 
 
 def has_lines(path: Path, count: int) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pytest
@@ -18,14 +20,25 @@ def opened(directory: Path) -> lmdb.Environment:
     return lmdb.open(str(directory), map_size=1 << 28, max_dbs=1, lib_version=0, sync=False)
 
 
+def pages_of(directory: Path) -> int:
+    return (directory / "data.mdb").stat().st_size // PAGE
+
+
 def missing_pages(directory: Path) -> int:
     with opened(directory) as environment:
-        return int(environment.info()["last_pgno"]) + 1 - (directory / "data.mdb").stat().st_size // PAGE
+        return int(environment.info()["last_pgno"]) + 1 - pages_of(directory)
 
 
 def values(directory: Path) -> dict[bytes, bytes]:
     with opened(directory) as environment, environment.begin() as txn:
         return dict(txn.cursor(environment.open_db(b"t", txn, create=False)))
+
+
+def delete(environment: lmdb.Environment, table: Any, numbers: Iterable[int]) -> None:
+    """Delete some values, in one transaction."""
+    with environment.begin(write=True) as txn:
+        for number in numbers:
+            txn.delete(b"%05d" % number, db=table)
 
 
 @pytest.fixture
@@ -38,16 +51,12 @@ def short(tmp_path: Path) -> Path:
                 txn.put(b"%05d" % number, b"v" * 3000, db=table)
         # The list of free pages has an entry that needs pages of its own, and more entries than a page holds: while
         # somebody reads, none is used up.
-        with environment.begin(write=True) as txn:
-            for number in range(0, 4000, 2):
-                txn.delete(b"%05d" % number, db=table)
+        delete(environment, table, range(0, 4000, 2))
         for number in (4000, 4002):
-            with environment.begin(write=True) as txn:
-                txn.delete(b"%05d" % number, db=table)
+            delete(environment, table, [number])
         with environment.begin():
             for number in range(4004, 4400, 2):
-                with environment.begin(write=True) as txn:
-                    txn.delete(b"%05d" % number, db=table)
+                delete(environment, table, [number])
             with environment.begin(write=True) as txn:
                 txn.put(b"large", b"v" * 100 * PAGE, db=table)
                 txn.delete(b"large", db=table)
@@ -83,15 +92,12 @@ def test_a_file_that_is_short_of_free_pages_is_whole(short: Path) -> None:
 
 
 def test_it_is_cut_off_where_more_is_missing(short: Path) -> None:
-    pages = (short / "data.mdb").stat().st_size // PAGE
-
     with pytest.raises(CutOffError, match="it ends before pages that belong to it"):
-        check_extent(cut(short, pages // 2))
+        check_extent(cut(short, pages_of(short) // 2))
 
 
 def test_a_cut_is_found_wherever_it_is(dense: Path) -> None:
-    whole = (dense / "data.mdb").stat().st_size // PAGE
-    for pages in range(whole - 1, 2, -1):
+    for pages in range(pages_of(dense) - 1, 2, -1):
         with pytest.raises(CutOffError):
             check_extent(cut(dense, pages))
 
@@ -117,7 +123,7 @@ def test_a_list_of_free_pages_that_is_damaged_explains_nothing(short: Path, tmp_
     damaged = tmp_path / "damaged"
     shutil.copytree(short, damaged)
     with (damaged / "data.mdb").open("r+b") as file:
-        for page in range(2, (damaged / "data.mdb").stat().st_size // PAGE):
+        for page in range(2, pages_of(damaged)):
             file.seek(page * PAGE + 16)
             file.write(b"\xff" * 64)
 
