@@ -210,12 +210,12 @@ def query_request(
         field, direction = _pair("sort", item)
         if direction not in (1, -1):
             raise _wrong("sort", item, "pairs of a field and 1 or -1")
-        request.sort.add(field=field, descending=direction == -1)
+        request.sort.add(field=text("sort", field), descending=direction == -1)
     for pair in _many("aggregation", aggregation, "a list of pairs"):
         operator, aggregated = _pair("aggregation", pair)
         if operator not in _OPERATORS or not isinstance(aggregated, str):
             raise _wrong("aggregation", pair, f"pairs of an operator ({', '.join(_OPERATORS)}) and a field")
-        request.aggregations.add(operator=_OPERATORS[operator], field=aggregated)
+        request.aggregations.add(operator=_OPERATORS[operator], field=text("aggregation", aggregated))
     if projection is None:
         return request
     names = _many("projection", projection, "a list of field names or a dictionary", may_be_mapping=True)

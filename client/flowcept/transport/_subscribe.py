@@ -100,7 +100,8 @@ def subscribe(
     """
     request = pb.SubscribeRequest(consumer=text("consumer", consumer), omit_documents=bool(omit_documents))
     _put_start(request, start)
-    _put_selection(request, EventSelection() if selection is None else selection)
+    if selection is not None:
+        _put_selection(request, selection)
     if not isinstance(heartbeat, int | float) or math.isnan(heartbeat):
         raise wrong_type("heartbeat", heartbeat, "a number of seconds")
     interval = max(_MIN_HEARTBEAT, min(heartbeat, connection.settings.idle_timeout / 3))
@@ -257,7 +258,9 @@ def _put_start(request: pb.SubscribeRequest, start: object) -> None:
         )
 
 
-def _put_selection(request: pb.SubscribeRequest, selection: EventSelection) -> None:
+def _put_selection(request: pb.SubscribeRequest, selection: object) -> None:
+    if not isinstance(selection, EventSelection):
+        raise wrong_type("selection", selection, "an EventSelection")
     wanted = request.filter
     for kind in items("kinds", selection.kinds, f"a list of {', '.join(WIRE_KINDS)}"):
         try:

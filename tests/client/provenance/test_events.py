@@ -193,6 +193,7 @@ def test_a_durable_consumer_starts_behind_what_it_acknowledged(fresh: DBAPI) -> 
         ({"consumer": 5}, "consumer"),
         ({"heartbeat": "1"}, "heartbeat"),
         ({"heartbeat": math.nan}, "heartbeat"),
+        ({"selection": {"kinds": ["task"]}}, "selection"),
         ({"selection": EventSelection(kinds="task")}, "kinds"),
         ({"selection": EventSelection(kinds=[5])}, "kinds"),  # type: ignore[list-item]  # the mistake under test
         ({"selection": EventSelection(workflow_ids="w")}, "workflow_ids"),
