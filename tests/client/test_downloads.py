@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -163,19 +164,20 @@ def test_two_processes_do_not_write_one_part_file(fake: DBAPI, tmp_path: Path) -
             fake.get_blob_object("x").save_to(target)
 
 
+@pytest.mark.parametrize("before", [(fcntl, "flock"), (os, "fstat")], ids=["it is locked", "it is looked for"])
 def test_a_part_file_that_another_process_completes_meanwhile_is_left_to_it(
-    fake: DBAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: DBAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: tuple[ModuleType, str]
 ) -> None:
     path = tmp_path / "copy.bin"
     part_of(path).write_bytes(PAYLOAD)
-    lock = fcntl.flock
+    original = getattr(*before)
 
-    def complete_and_lock(file: int, operation: int) -> None:
+    def complete_and_go_on(*arguments: Any) -> Any:
         if not path.exists():
             part_of(path).rename(path)
-        lock(file, operation)
+        return original(*arguments)
 
-    monkeypatch.setattr(fcntl, "flock", complete_and_lock)
+    monkeypatch.setattr(*before, complete_and_go_on)
     fake.get_blob_object("x").save_to(path)
 
     assert path.read_bytes() == PAYLOAD

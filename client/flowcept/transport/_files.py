@@ -72,10 +72,18 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
                 raise PreconditionError(
                     f"another process is downloading to {shorten(str(part))}; wait for it, or choose another path"
                 ) from None
-            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            if _is_named(file, part):
                 yield file
                 return
         # Since it was opened, another process has completed it and given it its name.
+
+
+def _is_named(file: IO[bytes], path: Path) -> bool:
+    opened = os.fstat(file.fileno())
+    try:
+        return os.path.samestat(opened, path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _count(file: IO[bytes], digest: Digest, size: int) -> None:
