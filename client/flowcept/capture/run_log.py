@@ -34,7 +34,8 @@ class RunLog:
         self._weight = 0
         self._tolerated = memory
         """Bytes up to which nothing is done: more after a failure, so that a full disk is not tried all the time."""
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may capture something while its thread adds a message.
+        self._lock = threading.RLock()
         self._file_lock = threading.Lock()
         self.forgotten = 0
         """How many older messages are no longer here."""
@@ -56,9 +57,9 @@ class RunLog:
         Raises:
             OSError: The part of the buffer file cannot be written. What was to go there stays in memory, up to a bound.
         """
-        with self._file_lock:
-            if self._weight <= self._tolerated:
-                return
+        if self._weight <= self._tolerated or not self._file_lock.acquire(blocking=False):
+            return  # somebody is at it, perhaps this thread, whose signal handler captures something
+        try:
             if self._copy is None:
                 with self._lock:
                     self.forgotten += len(self._take(self._memory))
@@ -67,13 +68,16 @@ class RunLog:
             while excess > 0:
                 excess -= self._write_some(min(excess, _AT_ONCE))
             self._tolerated = self._memory
+        finally:
+            self._file_lock.release()
 
     def messages(self) -> list[dict[str, object]]:
         """What is kept, oldest first; at first sight a copy, the messages themselves are shared."""
         with self._file_lock:
             older = [] if self._part is None else list(read_messages(self._part))
             with self._lock:
-                return older + [message for message, _ in self._messages]
+                kept = list(self._messages)  # in one step, for the same reason
+        return older + [message for message, _ in kept]
 
     def finish(self) -> None:
         """Complete the buffer file, in place of what was there. Nothing is written for a run without messages.
@@ -84,11 +88,10 @@ class RunLog:
         if self._copy is None:
             return
         with self._file_lock, self._lock:
-            rest = [message for message, _ in self._messages]
-            self._messages.clear()
+            rest, self._messages = self._messages, deque()
             self._weight = 0
             if rest or self._part is not None:
-                self._write(rest)
+                self._write([message for message, _ in rest])
             if self._part is not None:
                 self._part.replace(self._copy)
                 self._part = None
@@ -97,7 +100,7 @@ class RunLog:
 
     def clear(self) -> None:
         """Forget everything and touch no file: in a forked process, whose parent keeps the log."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._file_lock = threading.Lock()
         self._messages = deque()
         self._weight = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,46 @@ def test_messages_are_there_when_the_file_could_not_be_made(tmp_path: Path) -> N
         log.relieve()
 
     assert log.messages() == messages
+
+
+class Interrupted(int):
+    """The weight of a message while which is added a signal comes."""
+
+    def __radd__(self, other: int) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        return other + int(self)
+
+
+@contextmanager
+def on_signal(action: Callable[[], object]) -> Iterator[None]:
+    before = signal.signal(signal.SIGUSR1, lambda *_: action())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_handler_may_add_a_message_while_one_is_added() -> None:
+    log = RunLog(1 << 20, None)
+    with on_signal(lambda: log.append({"number": 2}, 100)):
+        log.append({"number": 1}, Interrupted(100))
+
+    assert log.messages() == [{"number": 1}, {"number": 2}]
+
+
+def test_a_signal_handler_may_make_room_while_messages_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(500, tmp_path / "buffer.jsonl")
+    messages = fill(log, 20)
+
+    def interrupted(message: dict[str, object]) -> bytes:
+        signal.raise_signal(signal.SIGUSR1)
+        return encode_line(message)
+
+    monkeypatch.setattr(run_log, "encode_line", interrupted)
+    with on_signal(log.relieve):
+        log.relieve()
+        log.finish()
+
+    assert list(read_messages(tmp_path / "buffer.jsonl")) == messages
