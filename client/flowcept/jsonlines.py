@@ -176,7 +176,7 @@ def _restored(found: dict[str, object]) -> object:
             return base64.b64decode(value["base64"], validate=True)
         if key == "$date" and isinstance(value, dict) and set(value) == {"$numberLong"}:
             return DatetimeMS(int(value["$numberLong"]))
-        if key in _BSON_KEYS:
+        if key in _BSON_KEYS and value is not None:  # of nothing, an identifier would be made up
             return json_util.object_hook(found, json_util.RELAXED_JSON_OPTIONS)
     except (ValueError, TypeError, KeyError, ArithmeticError, BSONError, binascii.Error):
         pass  # a user's own object that only looks like one of ours

@@ -78,6 +78,7 @@ def test_any_tool_reads_the_lines() -> None:
         {"$numberDouble": "1"},
         {"$ref": 1},
         {"$oid": "x"},
+        {"$oid": None},
         {"$timestamp": 1},
         {"$numberDecimal": "x"},
     ],
