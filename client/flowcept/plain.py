@@ -113,7 +113,7 @@ class Plainer:
                 return self._mapping(value, depth)
             if isinstance(value, AbstractSet):
                 return self._elements(sorted(value, key=_sort_key), depth)
-            if isinstance(value, Iterable):
+            if isinstance(value, _LISTS):
                 return self._elements(value, depth)
             return self._convert(value, depth + 1)
         finally:

@@ -31,7 +31,7 @@ class Text(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A value that becomes what a container holds."""
+    """A value that becomes what another one does, a container mostly."""
 
     content: object
 
@@ -110,11 +110,11 @@ def _array_like(value: object, max_items: int) -> Any:
         return Text(str(value)) if isinstance(item, numpy.generic) else Opened(item)
     if numpy is not None and isinstance(value, numpy.ndarray):
         if value.size <= max_items:
-            return Opened(value.tolist()) if value.ndim else value.item()
+            return Opened(value.tolist())
         return Opened({"type": "numpy.ndarray", "shape": list(value.shape), "dtype": str(value.dtype)})
     if torch is not None and isinstance(value, torch.Tensor):
         if value.numel() <= max_items:
-            return value.item() if value.ndim == 0 else Opened(value.detach().cpu().tolist())
+            return Opened(value.detach().cpu().tolist())
         description = {"type": "torch.Tensor", "shape": list(value.shape), "dtype": str(value.dtype)}
         return Opened({**description, "device": str(value.device)})
     if pandas is not None and isinstance(value, pandas.DataFrame):
