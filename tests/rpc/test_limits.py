@@ -199,9 +199,9 @@ def test_a_campaign_has_no_more_records_than_its_quota_and_others_are_not_concer
 def test_a_query_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with served(tmp_path, query_seconds=0.001) as (_, channel):
         ProvenanceStub(channel).Publish(rows(1000, 2000))
-        refusal = Blobs.failing(lambda: find(ProvenanceStub(channel), {"used.pad": {"$regex": "(x+x+)+y"}}))
-        assert (refusal.code, refusal.reason) == (EXHAUSTED, "QUERY_TOO_EXPENSIVE")
-        assert len(find(ProvenanceStub(channel), {"task_id": "t1"})) == 1
+        for _ in range(3):  # each of them, so that what was ended keeps nothing busy
+            refusal = Blobs.failing(lambda: find(ProvenanceStub(channel), {"used.pad": {"$regex": "(x+x+)+y"}}))
+            assert (refusal.code, refusal.reason) == (EXHAUSTED, "QUERY_TOO_EXPENSIVE")
 
 
 def test_results_over_their_largest_size_are_refused(tmp_path: Path) -> None:

@@ -18,19 +18,22 @@ from flowcept_service.rpc.handlers import Handler, HandlerInterceptor, behavior_
 _CHECKS: Final = 4
 """How often a wait is looked at before it is too long; so it may last a quarter longer than allowed."""
 _MAX_CHECK_SECONDS: Final = 5.0
-_LEAST_SECONDS: Final = 0.05
-"""A request that a client has sent with its call is there by then. Not more: of a flood of silent calls, ordinary ones
-wait for as many of these times as it fills all threads."""
+_QUIET_SECONDS: Final = 0.05
+"""When no request at all has come in for so long, one that a client has sent with its call is not on its way. Not more:
+of a flood of silent calls, ordinary ones wait for as many of these times as it fills all threads."""
+_EXCESS_SECONDS: Final = 1.0
+"""What silent calls get that are too many, while requests of others do come in."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Wait:
-    since: float
+    quiet_since: float
     deadline: float
     method: str
     context: grpc.ServicerContext
+    hastened: bool = False
 
 
 class Waits:
@@ -46,7 +49,9 @@ class Waits:
         self._ended = ended
         self._waits: set[_Wait] = set()
         self._shortest = _MAX_CHECK_SECONDS * _CHECKS
-        self._checks = Periodic("waits", self.check, self._until_next)
+        self._quiet_since = -math.inf
+        self._next_check = math.inf
+        self._checks = Periodic("waits", self.check, self.until_next)
 
     def allow(self, seconds: float) -> None:
         """Waits of so many seconds are going to be asked for."""
@@ -73,20 +78,43 @@ class Waits:
             self._waits.discard(wait)
 
     def hasten(self, wait: _Wait) -> None:
-        """Cancel a call before its time is up: as soon as its request would be there if its client had sent it."""
-        wait.deadline = min(wait.deadline, wait.since + _LEAST_SECONDS)
-        self._checks.wake()
+        """Cancel a call before its time is up: as soon as its request would be there if its client had sent it.
+
+        How soon that is depends on how busy the service is, and with it the machine: while requests of other calls come
+        in, this one may be among those that nobody has got round to.
+        """
+        if not wait.hastened:
+            wait.hastened = True
+            wait.deadline = min(wait.deadline, self._clock() + _EXCESS_SECONDS)
+            self._checks.wake()
+
+    def request_came(self) -> None:
+        """Some call was waited for no longer than it took its request to come."""
+        self._quiet_since = self._clock()
 
     def check(self) -> None:
         """Cancel what has waited too long."""
         now = self._clock()
+        # When this thread was kept from running, so were those that take requests in: that was no quiet time.
+        late = max(0.0, now - self._next_check)
+        self._quiet_since += late
         for wait in list(self._waits):
-            if now > wait.deadline:
+            wait.quiet_since += late
+            if now > self._end_of(wait):
                 self._end(wait)
 
-    def _until_next(self) -> float:
-        nearest = min((wait.deadline for wait in list(self._waits)), default=math.inf) - self._clock()
-        return min(max(nearest, _LEAST_SECONDS / _CHECKS), self._shortest / _CHECKS)
+    def until_next(self) -> float:
+        """Seconds until the next check is due."""
+        now = self._clock()
+        nearest = min(map(self._end_of, list(self._waits)), default=math.inf) - now
+        interval = min(max(nearest, _QUIET_SECONDS) / _CHECKS, self._shortest / _CHECKS)
+        self._next_check = now + interval
+        return interval
+
+    def _end_of(self, wait: _Wait) -> float:
+        if not wait.hastened:
+            return wait.deadline
+        return min(wait.deadline, max(wait.quiet_since, self._quiet_since) + _QUIET_SECONDS)
 
     def _end(self, wait: _Wait) -> None:
         self._waits.discard(wait)
@@ -166,9 +194,11 @@ class AwaitedRequests(HandlerInterceptor):
                 for excess in list(self._waiting)[: -self._at_once]:
                     self._waits.hasten(excess)
                 try:
-                    return pending.take()
+                    request = pending.take()
                 finally:
                     del self._waiting[wait]
+            self._waits.request_came()
+            return request
 
         def answer(pending: PendingRequest, context: grpc.ServicerContext) -> Any:
             return inner(take(pending, context), context)
