@@ -39,12 +39,14 @@ class CaptureRun:
         capture = settings.capture
         copy = buffer_file.run_path(settings.buffer_file, workflow_id) if settings.buffer_file.enabled else None
         self._shutdown_timeout = capture.shutdown_timeout
+        self._is_offline = capture.db_flush_mode == "offline"
+        self._spool = Spool(capture.spill_directory, workflow_id)
         self._run_log = RunLog(_RUN_LOG_MEMORY, copy)
         self._buffer = MessageBuffer(
             settings=capture,
-            spool=Spool(capture.spill_directory, workflow_id),
+            spool=self._spool,
             run_log=self._run_log,
-            outlet=Outlet(publisher) if capture.db_flush_mode == "online" else None,
+            outlet=None if self._is_offline else Outlet(publisher),
         )
         facts = host_facts() if capture.enrich_messages else {"hostname": host_facts()["hostname"]}
         self.session = CaptureSession(
@@ -99,3 +101,21 @@ class CaptureRun:
             self._run_log.finish()
         except OSError as error:
             _log.warning("The buffer file of workflow %s cannot be written: %s", self.session.workflow_id, error)
+            if self._is_offline:
+                self._keep_elsewhere()
+
+    def _keep_elsewhere(self) -> None:
+        """Put the messages of a run whose only copy is the buffer file where unsent ones go."""
+        messages = self.messages()
+        try:
+            file = self._spool.write(messages)
+        except OSError as error:
+            _log.error("%d messages of workflow %s are lost: %s", len(messages), self.session.workflow_id, error)
+            return
+        self._run_log.discard()
+        _log.warning(
+            "All messages of workflow %s are in %s instead. To publish them: flowcept replay %s",
+            self.session.workflow_id,
+            file,
+            shlex.quote(str(file)),
+        )

@@ -83,20 +83,31 @@ class RunLog:
         """Complete the buffer file, in place of what was there. Nothing is written for a run without messages.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written; ``messages`` has all of them still.
         """
         if self._copy is None:
             return
         with self._file_lock, self._lock:
             rest, self._messages = self._messages, deque()
+            try:
+                if rest or self._part is not None:
+                    self._write([message for message, _ in rest])
+            except BaseException:
+                self._messages.extendleft(reversed(rest))
+                raise
             self._weight = 0
-            if rest or self._part is not None:
-                self._write([message for message, _ in rest])
             if self._part is not None:
                 self._part.replace(self._copy)
                 self._part = None
         if self.forgotten:
             _log.warning("%d messages are not in %s: it could not be written for a while", self.forgotten, self._copy)
+
+    def discard(self) -> None:
+        """Forget everything, what is on disk of it too."""
+        part = self._part
+        self.clear()
+        if part is not None:
+            part.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget everything and touch no file: in a forked process, whose parent keeps the log."""

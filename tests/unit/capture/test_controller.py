@@ -121,6 +121,21 @@ def test_offline_the_file_has_everything_and_nothing_is_published(
     assert len(Flowcept.read_buffer_file(tmp_path / "buffer.jsonl")) == 3
 
 
+def test_offline_the_messages_are_kept_elsewhere_when_the_buffer_file_cannot_be_written(
+    publisher: RecordingPublisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("no directory")
+    settings = make_settings(
+        tmp_path, capture={"db_flush_mode": "offline"}, buffer_file={"path": tmp_path / "taken" / "buffer.jsonl"}
+    )
+    with Flowcept(settings=settings, publisher=publisher.open):
+        FlowceptTask(activity_id="a").send()
+
+    (file,) = settings.capture.spill_directory.iterdir()
+    assert len(Flowcept.read_buffer_file(file)) == 3
+    assert f"flowcept replay {file}" in caplog.text
+
+
 def test_files_of_a_workflow_are_named_after_it_when_configured(publisher: RecordingPublisher, tmp_path: Path) -> None:
     settings = make_settings(tmp_path, buffer_file={"append_workflow_id_to_path": True})
     with Flowcept(workflow_id="w7", settings=settings, publisher=publisher.open):

@@ -207,3 +207,23 @@ def test_a_signal_handler_may_make_room_while_messages_are_written(
         log.finish()
 
     assert list(read_messages(tmp_path / "buffer.jsonl")) == messages
+
+
+def test_what_cannot_be_written_in_the_end_is_still_there(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("no directory")
+    log = RunLog(1 << 20, tmp_path / "taken" / "buffer.jsonl")
+    messages = fill(log, 5)
+
+    with pytest.raises(FileExistsError):
+        log.finish()
+    assert log.messages() == messages
+
+
+def test_what_is_discarded_leaves_no_file(tmp_path: Path) -> None:
+    log = RunLog(500, tmp_path / "buffer.jsonl")
+    fill(log, 20)
+    log.relieve()
+    log.discard()
+
+    assert log.messages() == []
+    assert not list(tmp_path.iterdir())
