@@ -25,7 +25,8 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on PATH; install it, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "setup: installing into .venv/ with $(PYTHON) (a few minutes the first time)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { echo "$(PYTHON) has no working venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
+	@# Python compiles what is imported by itself: all of it at once takes longer than everything else here.
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
 	@touch $@
 
 .PHONY: demo

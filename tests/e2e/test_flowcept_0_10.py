@@ -50,7 +50,8 @@ def python() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists():
             subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-            subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", RELEASE, *NEEDED], check=True)
+            install = [str(ENVIRONMENT / "bin" / "pip"), "install", "--quiet", "--no-compile"]
+            subprocess.run([*install, RELEASE, *NEEDED], check=True)
             complete.touch()
     return ENVIRONMENT / "bin" / "python"
 
