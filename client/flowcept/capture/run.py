@@ -106,11 +106,15 @@ class CaptureRun:
 
     def _keep_elsewhere(self) -> None:
         """Put the messages of a run whose only copy is the buffer file where unsent ones go."""
-        messages = self.messages()
         try:
-            file = self._spool.write(messages)
+            file = self._spool.write(self.messages())
         except OSError as error:
-            _log.error("%d messages of workflow %s are lost: %s", len(messages), self.session.workflow_id, error)
+            _log.error(
+                "The messages of workflow %s are lost, they cannot be kept in %s either: %s",
+                self.session.workflow_id,
+                self._spool.directory,
+                error,
+            )
             return
         self._run_log.discard()
         _log.warning(

@@ -76,7 +76,7 @@ class RunLog:
         with self._file_lock:
             older = [] if self._part is None else list(read_messages(self._part))
             with self._lock:
-                kept = list(self._messages)  # in one step, for the same reason
+                kept = list(self._messages)  # in one step: a signal handler may capture something meanwhile
         return older + [message for message, _ in kept]
 
     def finish(self) -> None:

@@ -136,6 +136,21 @@ def test_offline_the_messages_are_kept_elsewhere_when_the_buffer_file_cannot_be_
     assert f"flowcept replay {file}" in caplog.text
 
 
+def test_offline_a_program_ends_well_when_its_messages_can_be_kept_nowhere(
+    publisher: RecordingPublisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("no directory")
+    settings = make_settings(
+        tmp_path,
+        capture={"db_flush_mode": "offline", "spill_directory": tmp_path / "taken" / "unsent"},
+        buffer_file={"path": tmp_path / "taken" / "buffer.jsonl"},
+    )
+    with Flowcept(workflow_id="w", settings=settings, publisher=publisher.open):
+        pass
+
+    assert f"The messages of workflow w are lost, they cannot be kept in {tmp_path}/taken/unsent either" in caplog.text
+
+
 def test_files_of_a_workflow_are_named_after_it_when_configured(publisher: RecordingPublisher, tmp_path: Path) -> None:
     settings = make_settings(tmp_path, buffer_file={"append_workflow_id_to_path": True})
     with Flowcept(workflow_id="w7", settings=settings, publisher=publisher.open):
