@@ -21,7 +21,8 @@ const loader = require("@grpc/proto-loader");
 const protobuf = require("protobufjs");
 
 const CHUNK_BYTES = 1 << 20;
-const BATCH = 500;
+const BATCH_MESSAGES = 500;
+const BATCH_BYTES = 1 << 20; // a request stays under 4 MiB
 const PATIENCE_MS = 60_000; // without progress
 const PAUSE_MS = 200;
 const { UNAVAILABLE, CANCELLED, OUT_OF_RANGE } = grpc.status;
@@ -66,8 +67,14 @@ class Client {
     const credentials = grpc.credentials.createInsecure(); // createSsl(...) where the service has a certificate
     this.metadata = new grpc.Metadata();
     if (token) this.metadata.set("authorization", `Bearer ${token}`);
-    // A service that was away is looked for again after a second, then two, four, ... by default.
-    const options = { "grpc.initial_reconnect_backoff_ms": PAUSE_MS, "grpc.max_reconnect_backoff_ms": 10 * PAUSE_MS };
+    const options = {
+      // A service that was away is looked for again after a second, then two, four, ... by default.
+      "grpc.initial_reconnect_backoff_ms": PAUSE_MS,
+      "grpc.max_reconnect_backoff_ms": 10 * PAUSE_MS,
+      // A connection whose other end vanished without a word is noticed within the sum of the two.
+      "grpc.keepalive_time_ms": 20_000,
+      "grpc.keepalive_timeout_ms": 10_000,
+    };
     this.blobs = new BlobStore(target, credentials, options);
     this.provenance = new Provenance(target, credentials, options);
   }
@@ -232,12 +239,17 @@ async function patiently(attempt) {
 
 async function* inBatches(lines) {
   let batch = [];
+  let bytes = 0;
   for await (const line of lines) {
-    if (line.trim()) batch.push(line);
-    if (batch.length === BATCH) {
+    if (!line.trim()) continue;
+    const size = Buffer.byteLength(line);
+    if (batch.length === BATCH_MESSAGES || (batch.length && bytes + size > BATCH_BYTES)) {
       yield batch;
       batch = [];
+      bytes = 0;
     }
+    batch.push(line);
+    bytes += size;
   }
   if (batch.length) yield batch;
 }

@@ -112,7 +112,8 @@ def test_records_that_it_publishes_are_stored_but_for_those_that_are_refused(
     client: Program, server: ServerProcess, db: DBAPI, tmp_path: Path
 ) -> None:
     lines = tmp_path / "records.jsonl"
-    good = [json.dumps({"type": "task", "task_id": f"js-{n}", "workflow_id": "js"}) for n in range(1200)]
+    pad = "x" * 9000  # more than fits into one request
+    good = [json.dumps({"type": "task", "task_id": f"js-{n}", "workflow_id": "js", "pad": pad}) for n in range(1200)]
     lines.write_text("\n".join([*good[:700], '{"type": "unheard-of"}', *good[700:]]))
     published, _ = result(client.start(server.target, "publish", stdin=lines))
     assert published["published"] == 1200
