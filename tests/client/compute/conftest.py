@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flowcept import Flowcept
+from flowcept.compute.artifacts import Artifact, new_artifact
 
 WhenLookedUp = Callable[[str, Callable[[], object]], None]
 
@@ -42,3 +43,14 @@ def when_looked_up(monkeypatch: pytest.MonkeyPatch) -> WhenLookedUp:
 def namespace() -> str:
     """A namespace that no other test uses."""
     return f"namespace-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def artifact(namespace: str) -> Artifact:
+    """A new one."""
+    return new_artifact("report", namespace)
+
+
+def names(artifact: Artifact) -> list[str]:
+    """Those of its files."""
+    return [file.name for file in artifact.list_files()]
