@@ -37,7 +37,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("*",),
         ("storage",),
         ("query",),
-        ("domain", "periodic"),
+        ("affinity", "domain", "periodic"),
     ),
     "flowcept_service.storage.lmdb": (("check", "offline"), ("*",), ("_log", "_payloads"), ("_environment",)),
     "flowcept_service.storage.mongodb": (("*",), ("_payloads",), ("_commit",), ("_connection",)),

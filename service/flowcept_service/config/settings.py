@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flowcept.config_loading import SettingRow, SettingsFile, build, rows
-from flowcept.config_values import Secret, optional_path, optional_secret, path, seconds, size
+from flowcept.config_values import Secret, boolean, optional_path, optional_secret, path, seconds, size
 from flowcept_service.config.declaring import PREFIX, address, one_of, setting
 from flowcept_service.config.inserter import InserterOptions
 from flowcept_service.config.limits import ConnectionOptions, LimitOptions
@@ -62,6 +62,11 @@ class ServiceSettings:
 
     drain_seconds: float = setting(30.0, seconds(0.0), env="DRAIN_SECONDS")
     """Longest time, after SIGTERM or SIGINT, that calls under way are given to finish."""
+
+    one_cpu: bool = setting(True, boolean, env="ONE_CPU")
+    """Keep the threads that run Python on one CPU, as small calls are half again as quick there (Linux).
+
+    Digests, storing bulk bytes, downloads and queries use all CPUs. It moves when other programs crowd that CPU."""
 
     log: LogOptions = field(default_factory=LogOptions)
     """What is logged."""

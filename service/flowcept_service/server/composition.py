@@ -12,6 +12,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
 from flowcept.errors import Reason
+from flowcept_service.affinity import Home
 from flowcept_service.blobs.downloads import Downloads
 from flowcept_service.blobs.objects import Objects
 from flowcept_service.blobs.quotas import blob_quotas
@@ -82,16 +83,21 @@ def compose(settings: ServiceSettings) -> Service:
     """
     check_exposure(settings.listen, settings.security)
     metrics = Metrics()
-    storage, follower = open_stores(settings, _retention(settings.retention), StoreMetrics(metrics))
+    home = Home(wanted=settings.one_cpu)
+    storage, follower = home.start_here(
+        lambda: open_stores(settings, _retention(settings.retention), StoreMetrics(metrics))
+    )
     try:
-        return _serve(settings, storage, follower, metrics)
+        return _serve(settings, storage, follower, metrics, home)
     except BaseException:
         storage.close()
         raise
 
 
-def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | None, metrics: Metrics) -> Service:
-    pools = Pools.of(settings.limits)
+def _serve(
+    settings: ServiceSettings, storage: Storage, follower: Follower | None, metrics: Metrics, home: Home
+) -> Service:
+    pools = Pools.of(settings.limits, home)
     subscriptions = Subscriptions(
         storage.events, SubscriptionSettings(max_subscriptions=settings.limits.max_subscriptions), time.monotonic
     )
@@ -173,6 +179,7 @@ def _serve(settings: ServiceSettings, storage: Storage, follower: Follower | Non
         waits=waits,
         subscriptions=subscriptions,
         pools=pools,
+        home=home,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
+from flowcept_service.affinity import Home, roam
 from flowcept_service.config import LimitOptions
 from flowcept_service.server.methods import CHECK_HEALTH, DOWNLOAD, QUERY, REFLECT, SUBSCRIBE, UPLOAD, WATCH_HEALTH
 
@@ -31,16 +32,19 @@ class Pools:
     describing: ThreadPoolExecutor
 
     @classmethod
-    def of(cls, limits: LimitOptions) -> Self:
-        """The pools for some limits; threads are started as they are needed."""
+    def of(cls, limits: LimitOptions, home: Home) -> Self:
+        """The pools for some limits; threads are started as they are needed.
+
+        Those that run little but Python stay at home. The others say that they roam: whoever starts them may stay.
+        """
         return cls(
-            calls=_pool(limits.max_calls, "call"),
-            uploading=_pool(limits.max_uploads + SPARE_THREADS, "upload"),
-            reading=_pool(limits.max_downloads, "download"),
-            subscribing=_pool(limits.max_subscriptions + SPARE_THREADS, "subscription"),
-            hashing=_pool(limits.max_uploads, "digest"),
-            probing=_pool(SPARE_THREADS, "health"),
-            describing=_pool(SPARE_THREADS, "reflection"),
+            calls=_pool(limits.max_calls, "call", home.stay),
+            uploading=_pool(limits.max_uploads + SPARE_THREADS, "upload", home.stay),
+            reading=_pool(limits.max_downloads, "download", roam),
+            subscribing=_pool(limits.max_subscriptions + SPARE_THREADS, "subscription", roam),
+            hashing=_pool(limits.max_uploads, "digest", roam),
+            probing=_pool(SPARE_THREADS, "health", roam),
+            describing=_pool(SPARE_THREADS, "reflection", roam),
         )
 
     def by_method(self) -> Mapping[str, ThreadPoolExecutor]:
@@ -69,5 +73,5 @@ class Pools:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _pool(threads: int, name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+def _pool(threads: int, name: str, begin: Callable[[], None]) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name, initializer=begin)

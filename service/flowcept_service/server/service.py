@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
+from flowcept_service.affinity import Home
 from flowcept_service.events.subscription import Subscriptions
 from flowcept_service.replication.follower import Follower
 from flowcept_service.rpc.draining import Admission
@@ -43,6 +44,7 @@ class Service:
     waits: Waits
     subscriptions: Subscriptions
     pools: Pools
+    home: Home
 
     @property
     def target(self) -> str:
@@ -52,7 +54,8 @@ class Service:
     def start(self) -> None:
         """Begin to answer."""
         self.observation.start()
-        self.server.start()
+        self.home.start_here(self.server.start)
+        self.home.start()
         self.waits.start()
         self.janitor.start()
         if self.follower is not None:
@@ -76,6 +79,7 @@ class Service:
             _log.warning("calls outlast the grace period and are cancelled", calls=self.admission.active)
         self.server.stop(_CANCELLED_SECONDS).wait()
         self.waits.stop()
+        self.home.stop()
         self.janitor.stop()
         self.observation.stop()
         self.pools.shutdown()

@@ -50,6 +50,7 @@ class GroupQueue(Generic[T]):
         closed: Makes the error for operations that come after ``close``.
         name: Name of the queue.
         settled: Told of each group: the name, how many operations, and the seconds that settling them took.
+        begin: Called in the thread before all else.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class GroupQueue(Generic[T]):
         closed: Callable[[], FlowceptError],
         name: str,
         settled: Callable[[str, int, float], None],
+        *,
+        begin: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._settled = settled
         self._settle = settle
         self._limits = limits
         self._closed_error = closed
+        self._begin = begin
         self._queue: SimpleQueue[Waiting[T] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
@@ -102,6 +106,8 @@ class GroupQueue(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
+        if self._begin is not None:
+            self._begin()
         open_ = True
         while open_:
             group, open_ = self._collect()

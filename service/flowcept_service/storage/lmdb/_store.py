@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bson import ObjectId
 
+from flowcept_service.affinity import roam
 from flowcept_service.domain.events import EventEncoder
 from flowcept_service.domain.records import Collection
 from flowcept_service.domain.retention import Retention, SweepResult
@@ -75,7 +76,7 @@ class LmdbStorage:
             opened.callback(log.close)
             writer = GroupWriter(records, settings, log, observer)
             opened.callback(writer.close)
-            payload_writer = GroupWriter(payloads, settings, observer=observer)
+            payload_writer = GroupWriter(payloads, settings, observer=observer, begin=roam)
             opened.callback(payload_writer.close)
 
             collections = {collection: IndexedCollection(records, collection) for collection in Collection}

@@ -48,6 +48,7 @@ class GroupWriter:
         settings: How changes are collected.
         listener: Takes part in every transaction, or None.
         observer: Told of what was committed.
+        begin: Called in the thread before all else.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class GroupWriter:
         settings: LmdbSettings,
         listener: CommitListener | None = None,
         observer: StoreObserver | None = None,
+        begin: Callable[[], None] | None = None,
     ) -> None:
         self._environment = environment
         self._listener = listener
@@ -65,6 +67,7 @@ class GroupWriter:
             lambda: storage_closed(environment.directory),
             environment.role,
             (observer or Unobserved()).settled,
+            begin=begin,
         )
 
     def submit(self, operation: Callable[[WriteTransaction], T], *, changes: int = 1, size: int = 0) -> T:

@@ -13,6 +13,7 @@ from bson import ObjectId
 from pymongo import CursorType
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from flowcept_service.affinity import roam
 from flowcept_service.storage.contract import Chunk
 from flowcept_service.storage.mongodb._connection.database import Database
 from flowcept_service.storage.mongodb._connection.errors import DUPLICATE_KEY
@@ -66,7 +67,7 @@ class ChunkCollection:
 
     def __init__(self, database: Database, writers: int) -> None:
         self._database = database
-        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="mongodb-chunks")
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="mongodb-chunks", initializer=roam)
 
     def insert(self, payload_id: ObjectId, number: int, pieces: Iterable[Sequence[Chunk]]) -> None:
         """Insert pieces as the chunks from a number on; durable on return.
