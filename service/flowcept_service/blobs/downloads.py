@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from flowcept.errors import FlowceptError, IntegrityError, NotFoundError, OutOfRangeError, Reason, shorten
+from flowcept_service.affinity import roam
 from flowcept_service.blobs.checks import check_count
 from flowcept_service.blobs.prefetch import Prefetch
 from flowcept_service.blobs.settings import BlobSettings
@@ -128,7 +129,7 @@ class Downloads:
             return
         # Reading and hashing happen beside sending, and cost the stream no time.
         weigh = attrgetter("size")
-        with closing(Prefetch(pieces, weigh, self._settings.prefetch_bytes, "download-reader")) as ahead:
+        with closing(Prefetch(pieces, weigh, self._settings.prefetch_bytes, "download-reader", roam)) as ahead:
             yield from ahead
 
 

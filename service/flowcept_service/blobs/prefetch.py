@@ -20,11 +20,20 @@ class Prefetch(Generic[T]):
         weigh: The bytes that an item holds.
         limit: Bytes ahead; an item that is larger goes alone.
         name: Name of the thread.
+        begin: Called in the thread before all else.
     """
 
-    def __init__(self, source: Iterator[T], weigh: Callable[[T], int], limit: int, name: str) -> None:
+    def __init__(
+        self,
+        source: Iterator[T],
+        weigh: Callable[[T], int],
+        limit: int,
+        name: str,
+        begin: Callable[[], None] | None = None,
+    ) -> None:
         self._weigh = weigh
         self._limit = limit
+        self._begin = begin
         self._changed = Condition()
         self._items: deque[T] = deque()
         self._held = 0
@@ -58,6 +67,8 @@ class Prefetch(Generic[T]):
     def _run(self, source: Iterator[T]) -> None:
         end: BaseException = StopIteration()
         try:
+            if self._begin is not None:
+                self._begin()
             for item in source:
                 if not self._offer(item):
                     break

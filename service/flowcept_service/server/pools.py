@@ -35,16 +35,16 @@ class Pools:
     def of(cls, limits: LimitOptions, home: Home) -> Self:
         """The pools for some limits; threads are started as they are needed.
 
-        Those that run little but Python stay at home. The others say that they roam: whoever starts them may stay.
+        Those of calls run little but Python, and stay at home.
         """
         return cls(
             calls=_pool(limits.max_calls, "call", home.stay),
             uploading=_pool(limits.max_uploads + SPARE_THREADS, "upload", home.stay),
-            reading=_pool(limits.max_downloads, "download", roam),
-            subscribing=_pool(limits.max_subscriptions + SPARE_THREADS, "subscription", roam),
+            reading=_pool(limits.max_downloads, "download", home.stay),
+            subscribing=_pool(limits.max_subscriptions + SPARE_THREADS, "subscription", home.stay),
             hashing=_pool(limits.max_uploads, "digest", roam),
-            probing=_pool(SPARE_THREADS, "health", roam),
-            describing=_pool(SPARE_THREADS, "reflection", roam),
+            probing=_pool(SPARE_THREADS, "health", home.stay),
+            describing=_pool(SPARE_THREADS, "reflection", home.stay),
         )
 
     def by_method(self) -> Mapping[str, ThreadPoolExecutor]:
