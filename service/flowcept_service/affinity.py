@@ -98,13 +98,13 @@ class Home:
         self._times = times
         self._own_seconds = own_seconds
         self._clock = clock
-        self._before = self._read() if self._exists else _Reading(0.0, 0.0, {})
+        self._before: _Reading | None = None
         self._looks = Periodic("home-cpu", self.look, lambda: LOOK_SECONDS)
 
     def start(self) -> None:
         """Begin to look for better CPUs."""
         if self._exists:
-            self._looks.start()
+            self._looks.start(at_once=True)
 
     def stop(self) -> None:
         """Look no more."""
@@ -127,6 +127,8 @@ class Home:
         """Move, with all threads that stay, when other programs need the CPU and another one is free."""
         before, now = self._before, self._read()
         self._before = now
+        if before is None:
+            return
         known = allowed_cpus() & before.times.keys() & now.times.keys()
         idle = {cpu: _idle_share(before.times[cpu], now.times[cpu]) for cpu in known}
         best = max(idle, key=idle.__getitem__, default=self._cpu)

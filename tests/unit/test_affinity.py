@@ -29,7 +29,9 @@ class Machine:
         self.times = {cpu: CpuTime(0.0, 0.0) for cpu in allowed_cpus()}
 
     def home(self) -> Home:
-        return Home(wanted=True, times=lambda: dict(self.times), own_seconds=lambda: self.own, clock=self.clock)
+        home = Home(wanted=True, times=lambda: dict(self.times), own_seconds=lambda: self.own, clock=self.clock)
+        home.look()
+        return home
 
     def clock(self) -> float:
         return self.seconds
