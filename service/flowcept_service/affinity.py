@@ -57,8 +57,17 @@ def allowed_cpus() -> set[int]:
 
 def roam() -> None:
     """Let the calling thread run on every CPU of the process, although one that stays at home has started it."""
+    _use(allowed_cpus())
+
+
+def _use(cpus: set[int]) -> None:
+    """Let the calling thread run on these CPUs, if that can be.
+
+    A container may lose a CPU at any time, and a sandbox may forbid the choice (systemd's ``SystemCallFilter``).
+    """
     if sys.platform == "linux":
-        os.sched_setaffinity(0, allowed_cpus())
+        with suppress(OSError):
+            os.sched_setaffinity(0, cpus)
 
 
 def cpu_times() -> Mapping[int, CpuTime]:
@@ -112,10 +121,8 @@ class Home:
 
     def stay(self) -> None:
         """Keep the calling thread at home, and those that it starts."""
-        if sys.platform == "linux" and self._exists:
-            # The CPU may have been taken from the process a moment ago, as happens in containers.
-            with suppress(OSError):
-                os.sched_setaffinity(0, {self._cpu})
+        if self._exists:
+            _use({self._cpu})
 
     def start_here(self, start: Callable[[], T]) -> T:
         """Call a function that starts threads which are to stay at home; what it returns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -156,6 +157,17 @@ def test_who_was_left_behind_in_a_move_follows(resident_of: Callable[[Home], Res
     machine.pass_a_second(busy={})
     home.look()
     assert resident.cpus == cpus
+
+
+def test_where_the_choice_is_forbidden_all_threads_work_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(thread: int, cpus: set[int]) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    home = Home(wanted=True)
+    assert cpus_in_pool(home.stay) == cpus_in_pool(roam) == allowed_cpus()
+    home.look()
+    home.look()
 
 
 def test_the_times_of_every_cpu_are_read() -> None:
