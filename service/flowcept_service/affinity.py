@@ -3,8 +3,8 @@
 The interpreter runs one thread at a time, and gives itself away for each short call into C: a lock, a read of the
 store. Where its threads may run on several CPUs, each of those calls wakes one that waits, on another CPU, where it
 finds the interpreter taken again; that is half of what a small call of the service costs. On one CPU, who waits is not
-woken before the one that runs has to wait itself. Work outside of the interpreter (digests, bulk bytes from and to the
-disk) is for the other CPUs.
+woken before the one that runs has to wait itself. Work outside of the interpreter (hashing bulk bytes, moving them from
+and to the disk) is for all CPUs.
 """
 
 from __future__ import annotations

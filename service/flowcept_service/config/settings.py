@@ -66,7 +66,7 @@ class ServiceSettings:
     one_cpu: bool = setting(True, boolean, env="ONE_CPU")
     """Keep the threads that run Python on one CPU, as small calls are half again as quick there (Linux).
 
-    Digests, and bulk bytes from and to the disk, use all. The threads move when other programs crowd their CPU."""
+    Bulk bytes are hashed and stored on all CPUs. The threads move when other programs crowd theirs."""
 
     log: LogOptions = field(default_factory=LogOptions)
     """What is logged."""
