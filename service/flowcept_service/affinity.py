@@ -85,6 +85,8 @@ def cpu_times() -> Mapping[int, CpuTime]:
 class Home:
     """The CPU that threads stay on together. Other systems than Linux have no say in this: there, all threads roam.
 
+    There is one in a process, since threads that have one CPU are taken for those that stay.
+
     Args:
         wanted: Whether threads stay at all.
         times: Reads the times of all CPUs.

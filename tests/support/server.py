@@ -28,7 +28,8 @@ def service_in_process(data_dir: Path, **settings: Any) -> Iterator[Service]:
         **settings: Fields of `ServiceSettings`; groups as mappings (`limits={"max_uploads": 2}`).
     """
     configure_logging(LogOptions(level="error", format="console"))
-    given: dict[str, Any] = {"listen": "127.0.0.1:0", "data_dir": data_dir, **settings}
+    # Who moves threads between CPUs takes those of the whole process for its own.
+    given: dict[str, Any] = {"listen": "127.0.0.1:0", "data_dir": data_dir, "one_cpu": False, **settings}
     service = compose(ServiceSettings.load(environ={}, **given))
     service.start()
     try:
