@@ -29,11 +29,6 @@ class Machine:
         self.own = 0.0
         self.times = {cpu: CpuTime(0.0, 0.0) for cpu in allowed_cpus()}
 
-    def home(self) -> Home:
-        home = Home(wanted=True, times=lambda: dict(self.times), own_seconds=lambda: self.own, clock=self.clock)
-        home.look()
-        return home
-
     def clock(self) -> float:
         return self.seconds
 
@@ -58,22 +53,34 @@ class Resident:
         assert self._thread.native_id is not None
         return os.sched_getaffinity(self._thread.native_id)
 
+    def leave(self) -> None:
+        """Stay on another CPU than the others."""
+        assert self._thread.native_id is not None
+        os.sched_setaffinity(self._thread.native_id, {min(allowed_cpus() - self.cpus)})
+
     def end(self) -> None:
         self._over.set()
         self._thread.join()
 
 
 @pytest.fixture
-def resident_of() -> Iterator[Callable[[Home], Resident]]:
-    residents: list[Resident] = []
+def machine() -> Machine:
+    return Machine()
 
-    def start(home: Home) -> Resident:
-        residents.append(Resident(home))
-        return residents[-1]
 
-    yield start
-    for resident in residents:
-        resident.end()
+@pytest.fixture
+def home(machine: Machine) -> Home:
+    """A home that has looked once."""
+    home = Home(wanted=True, times=lambda: dict(machine.times), own_seconds=lambda: machine.own, clock=machine.clock)
+    home.look()
+    return home
+
+
+@pytest.fixture
+def resident(home: Home) -> Iterator[Resident]:
+    resident = Resident(home)
+    yield resident
+    resident.end()
 
 
 def cpus_in_pool(begin: Callable[[], None]) -> set[int]:
@@ -81,20 +88,19 @@ def cpus_in_pool(begin: Callable[[], None]) -> set[int]:
         return pool.submit(os.sched_getaffinity, 0).result()
 
 
-def test_threads_that_stay_share_one_cpu(resident_of: Callable[[Home], Resident]) -> None:
-    home = Home(wanted=True)
-    assert len(cpus_in_pool(home.stay)) == 1
-    assert cpus_in_pool(home.stay) == resident_of(home).cpus
+def test_threads_that_stay_share_one_cpu(home: Home, resident: Resident) -> None:
+    assert len(resident.cpus) == 1
+    assert cpus_in_pool(home.stay) == resident.cpus
 
 
-def test_whoever_starts_threads_at_home_does_not_stay() -> None:
+def test_whoever_starts_threads_at_home_does_not_stay(home: Home) -> None:
     before = os.sched_getaffinity(0)
-    assert Home(wanted=True).start_here(lambda: len(os.sched_getaffinity(0))) == 1
+    assert home.start_here(lambda: len(os.sched_getaffinity(0))) == 1
     assert os.sched_getaffinity(0) == before
 
 
-def test_a_thread_that_roams_uses_all_cpus_although_one_at_home_has_started_it() -> None:
-    assert Home(wanted=True).start_here(lambda: cpus_in_pool(roam)) == allowed_cpus()
+def test_a_thread_that_roams_uses_all_cpus_although_one_at_home_has_started_it(home: Home) -> None:
+    assert home.start_here(lambda: cpus_in_pool(roam)) == allowed_cpus()
 
 
 def test_nobody_stays_where_it_is_not_wanted() -> None:
@@ -103,10 +109,9 @@ def test_nobody_stays_where_it_is_not_wanted() -> None:
     assert home.start_here(lambda: os.sched_getaffinity(0)) == allowed_cpus()
 
 
-def test_all_move_to_a_free_cpu_when_other_programs_crowd_theirs(resident_of: Callable[[Home], Resident]) -> None:
-    machine = Machine()
-    home = machine.home()
-    resident = resident_of(home)
+def test_all_move_to_a_free_cpu_when_other_programs_crowd_theirs(
+    machine: Machine, home: Home, resident: Resident
+) -> None:
     (crowded,) = resident.cpus
     machine.pass_a_second(busy={crowded: 1.0}, own=1 - CROWDED - 0.1)
     home.look()
@@ -115,30 +120,23 @@ def test_all_move_to_a_free_cpu_when_other_programs_crowd_theirs(resident_of: Ca
     assert cpus_in_pool(home.stay) == resident.cpus
 
 
-def test_what_the_service_computes_itself_makes_nobody_move(resident_of: Callable[[Home], Resident]) -> None:
-    machine = Machine()
-    home = machine.home()
-    resident = resident_of(home)
+@pytest.mark.parametrize(
+    ("own", "elsewhere"),
+    [
+        pytest.param(1.0, 0.0, id="the service itself is what makes the CPU busy"),
+        pytest.param(0.0, FREE + 0.1, id="no other CPU is free"),
+    ],
+)
+def test_nobody_moves_without_a_reason(
+    machine: Machine, home: Home, resident: Resident, own: float, elsewhere: float
+) -> None:
     cpus = resident.cpus
-    machine.pass_a_second(busy=dict.fromkeys(cpus, 1.0), own=1.0)
+    machine.pass_a_second(busy=dict.fromkeys(allowed_cpus(), elsewhere) | dict.fromkeys(cpus, 1.0), own=own)
     home.look()
     assert resident.cpus == cpus
 
 
-def test_nobody_moves_where_no_cpu_is_free(resident_of: Callable[[Home], Resident]) -> None:
-    machine = Machine()
-    home = machine.home()
-    resident = resident_of(home)
-    cpus = resident.cpus
-    machine.pass_a_second(busy=dict.fromkeys(allowed_cpus(), FREE + 0.1) | dict.fromkeys(cpus, 1.0))
-    home.look()
-    assert resident.cpus == cpus
-
-
-def test_a_cpu_that_was_taken_from_the_process_is_left(resident_of: Callable[[Home], Resident]) -> None:
-    machine = Machine()
-    home = machine.home()
-    resident = resident_of(home)
+def test_a_cpu_that_was_taken_from_the_process_is_left(machine: Machine, home: Home, resident: Resident) -> None:
     (lost,) = resident.cpus
     del machine.times[lost]
     machine.pass_a_second(busy={})
@@ -146,14 +144,9 @@ def test_a_cpu_that_was_taken_from_the_process_is_left(resident_of: Callable[[Ho
     assert lost not in resident.cpus
 
 
-def test_who_was_left_behind_in_a_move_follows(resident_of: Callable[[Home], Resident]) -> None:
-    machine = Machine()
-    home = machine.home()
-    resident = resident_of(home)
+def test_who_was_left_behind_in_a_move_follows(machine: Machine, home: Home, resident: Resident) -> None:
     cpus = resident.cpus
-    elsewhere = min(allowed_cpus() - cpus)
-    assert resident._thread.native_id is not None
-    os.sched_setaffinity(resident._thread.native_id, {elsewhere})
+    resident.leave()
     machine.pass_a_second(busy={})
     home.look()
     assert resident.cpus == cpus
