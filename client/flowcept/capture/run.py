@@ -116,10 +116,13 @@ class CaptureRun:
                 error,
             )
             return
-        self._run_log.discard()
         _log.warning(
             "All messages of workflow %s are in %s instead. To publish them: flowcept replay %s",
             self.session.workflow_id,
             file,
             shlex.quote(str(file)),
         )
+        try:
+            self._run_log.discard()
+        except OSError as error:
+            _log.warning("What was written of the buffer file cannot be removed, and is of no use: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import uuid
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowcept.capture.controller import Flowcept
+from flowcept.capture.run_log import RunLog
 from flowcept.capture.task import FlowceptTask
 from flowcept.config import ClientSettings
 from flowcept.errors import InvalidArgumentError, PreconditionError, UnsupportedError
@@ -134,6 +136,25 @@ def test_offline_the_messages_are_kept_elsewhere_when_the_buffer_file_cannot_be_
     (file,) = settings.capture.spill_directory.iterdir()
     assert len(Flowcept.read_buffer_file(file)) == 3
     assert f"flowcept replay {file}" in caplog.text
+
+
+def test_offline_a_program_ends_well_when_what_was_written_cannot_be_removed(
+    publisher: RecordingPublisher, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(log: RunLog) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(RunLog, "discard", read_only)
+    (tmp_path / "taken").write_text("no directory")
+    settings = make_settings(
+        tmp_path, capture={"db_flush_mode": "offline"}, buffer_file={"path": tmp_path / "taken" / "buffer.jsonl"}
+    )
+    with Flowcept(settings=settings, publisher=publisher.open):
+        pass
+
+    (file,) = settings.capture.spill_directory.iterdir()
+    assert f"flowcept replay {file}" in caplog.text
+    assert "cannot be removed, and is of no use: [Errno 30] Read-only file system" in caplog.text
 
 
 def test_offline_a_program_ends_well_when_its_messages_can_be_kept_nowhere(
