@@ -107,7 +107,7 @@ def test_kills_under_load_lose_and_double_nothing(mongod: Mongod, tmp_path: Path
         working = [pool.submit(run) for run in [c.run for c in publishers] + [c.run for c in uploaders]]
         following = [pool.submit(subscriber.run, lambda: last[0]) for subscriber in subscribers]
 
-        for _ in range(2):
+        for _ in range(3):
             _wait_for_growth([publisher.acknowledged for publisher in publishers], working)
             time.sleep(moments.uniform(0.0, 0.3))  # anywhere within a batch or a chunk
             getattr(cluster, killed)()

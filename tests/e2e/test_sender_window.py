@@ -19,7 +19,7 @@ PROMISED = 16 * MIB
 
 
 @pytest.mark.parametrize("store", ["lmdb", "mongodb"])
-@pytest.mark.parametrize("piece", [3 * MIB, 999_983])
+@pytest.mark.parametrize("piece", [MIB, 3 * MIB, 999_983])
 def test_what_arrives_is_staged_soon_enough_for_a_sender_that_keeps_16_mib(
     store: str, piece: int, tmp_path: Path
 ) -> None:
